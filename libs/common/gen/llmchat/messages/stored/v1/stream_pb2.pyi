@@ -1,0 +1,66 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from llmchat.store.v1 import tokens_pb2 as _tokens_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Chunk(_message.Message):
+    __slots__ = ("id", "first_seq", "tokens", "sealed", "schema_version")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEQ_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    SEALED_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    first_seq: int
+    tokens: _tokens_pb2.Tokens
+    sealed: bool
+    schema_version: int
+    def __init__(self, id: _Optional[str] = ..., first_seq: _Optional[int] = ..., tokens: _Optional[_Union[_tokens_pb2.Tokens, _Mapping]] = ..., sealed: _Optional[bool] = ..., schema_version: _Optional[int] = ...) -> None: ...
+
+class Conversation(_message.Message):
+    __slots__ = ("id", "user_id", "last_position", "turns", "deleted", "updated_at", "schema_version")
+    class TurnsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: Turns
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[Turns, _Mapping]] = ...) -> None: ...
+    ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    LAST_POSITION_FIELD_NUMBER: _ClassVar[int]
+    TURNS_FIELD_NUMBER: _ClassVar[int]
+    DELETED_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    user_id: str
+    last_position: int
+    turns: _containers.MessageMap[str, Turns]
+    deleted: bool
+    updated_at: _timestamp_pb2.Timestamp
+    schema_version: int
+    def __init__(self, id: _Optional[str] = ..., user_id: _Optional[str] = ..., last_position: _Optional[int] = ..., turns: _Optional[_Mapping[str, Turns]] = ..., deleted: _Optional[bool] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., schema_version: _Optional[int] = ...) -> None: ...
+
+class Turns(_message.Message):
+    __slots__ = ("running", "waiting")
+    RUNNING_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    running: str
+    waiting: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, running: _Optional[str] = ..., waiting: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SendReceipt(_message.Message):
+    __slots__ = ("user_message_id", "message_id")
+    USER_MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    user_message_id: str
+    message_id: str
+    def __init__(self, user_message_id: _Optional[str] = ..., message_id: _Optional[str] = ...) -> None: ...

@@ -1,0 +1,67 @@
+import datetime
+
+from buf.validate import validate_pb2 as _validate_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Theme(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    THEME_UNSPECIFIED: _ClassVar[Theme]
+    THEME_LIGHT: _ClassVar[Theme]
+    THEME_DARK: _ClassVar[Theme]
+
+class UserStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    USER_STATUS_UNSPECIFIED: _ClassVar[UserStatus]
+    USER_STATUS_ACTIVE: _ClassVar[UserStatus]
+    USER_STATUS_SUSPENDED: _ClassVar[UserStatus]
+    USER_STATUS_DELETED: _ClassVar[UserStatus]
+THEME_UNSPECIFIED: Theme
+THEME_LIGHT: Theme
+THEME_DARK: Theme
+USER_STATUS_UNSPECIFIED: UserStatus
+USER_STATUS_ACTIVE: UserStatus
+USER_STATUS_SUSPENDED: UserStatus
+USER_STATUS_DELETED: UserStatus
+
+class User(_message.Message):
+    __slots__ = ("id", "username", "display_name", "created_at", "updated_at", "last_login_at", "settings", "status", "etag")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    USERNAME_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    LAST_LOGIN_AT_FIELD_NUMBER: _ClassVar[int]
+    SETTINGS_FIELD_NUMBER: _ClassVar[int]
+    STATUS_FIELD_NUMBER: _ClassVar[int]
+    ETAG_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    username: str
+    display_name: str
+    created_at: _timestamp_pb2.Timestamp
+    updated_at: _timestamp_pb2.Timestamp
+    last_login_at: _timestamp_pb2.Timestamp
+    settings: UserSettings
+    status: UserStatus
+    etag: str
+    def __init__(self, id: _Optional[str] = ..., username: _Optional[str] = ..., display_name: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_login_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., settings: _Optional[_Union[UserSettings, _Mapping]] = ..., status: _Optional[_Union[UserStatus, str]] = ..., etag: _Optional[str] = ...) -> None: ...
+
+class UserSettings(_message.Message):
+    __slots__ = ("default_model", "default_temperature", "system_prompt", "streaming_enabled", "theme")
+    DEFAULT_MODEL_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    SYSTEM_PROMPT_FIELD_NUMBER: _ClassVar[int]
+    STREAMING_ENABLED_FIELD_NUMBER: _ClassVar[int]
+    THEME_FIELD_NUMBER: _ClassVar[int]
+    default_model: str
+    default_temperature: float
+    system_prompt: str
+    streaming_enabled: bool
+    theme: Theme
+    def __init__(self, default_model: _Optional[str] = ..., default_temperature: _Optional[float] = ..., system_prompt: _Optional[str] = ..., streaming_enabled: _Optional[bool] = ..., theme: _Optional[_Union[Theme, str]] = ...) -> None: ...
