@@ -1,0 +1,135 @@
+"""The documents of one service: reads, pages, and units of work that retry on conflict."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
+
+from google.protobuf.message import Message
+from llmchat.store.v1.request_pb2 import RequestRecord
+
+from libs.common.clock import Clock, timestamp
+from libs.common.context import Call
+from libs.common.documents.pages import Page, PageTokens
+from libs.common.documents.system import REQUESTS
+from libs.common.documents.unit import Unit
+from libs.common.errors import Conflict, Contended, Invalid, NotFound
+from libs.common.store.fields import read_field
+from libs.common.store.port import CollectionSpec, Cursor, Query, Store
+
+M = TypeVar("M", bound=Message)
+T = TypeVar("T")
+_ATTEMPTS = 10
+_LONGEST_PAUSE = 0.1
+
+
+class Digest(Protocol):
+    """A keyed digest of a request, by which a repeat is told from another request with the same id."""
+
+    def __call__(self, method: str, request: Message) -> bytes:
+        """The digest; `request_id` itself does not count."""
+        ...
+
+
+class Documents:
+    """What a service's rules are written against. One per service, over that service's store."""
+
+    def __init__(self, store: Store, clock: Clock, page_tokens: PageTokens, digest: Digest) -> None:
+        self.store = store
+        self.clock = clock
+        self._page_tokens = page_tokens
+        self._digest = digest
+
+    async def find(self, spec: CollectionSpec[M], id: str) -> M | None:
+        """The document, or None."""
+        stored = await self.store.get(spec, id)
+        return stored.message if stored else None
+
+    async def get(self, spec: CollectionSpec[M], id: str) -> M:
+        """The document.
+
+        Raises:
+            NotFound: there is none.
+        """
+        stored = await self.store.get(spec, id)
+        if stored is None:
+            raise NotFound(spec.kind, id)
+        return stored.message
+
+    async def query(self, query: Query[M]) -> list[M]:
+        """The documents that the query holds, in its order."""
+        return [stored.message for stored in await self.store.query(query)]
+
+    async def page(self, query: Query[M], page_token: str, *, count: bool = False) -> Page[M]:
+        """The page of `query.limit` documents after `page_token` (from the start when empty).
+
+        Raises:
+            Invalid: the token is not one that this query gave this caller.
+        """
+        after = self._page_tokens.read(query, page_token) if page_token else None
+        beyond = Query(
+            query.spec, query.index, query.equals, query.prefix, query.descending, after, query.limit + 1
+        )
+        found = await self.store.query(beyond)
+        next_token = ""
+        if len(found) > query.limit:
+            found.pop()
+            last = found[-1]
+            value = read_field(last.message, query.index.order) if query.index else None
+            next_token = self._page_tokens.issue(query, Cursor(value, last.id))
+        total = await self.store.count(query) if count else None
+        return Page([stored.message for stored in found], next_token, total)
+
+    async def unit(self, work: Callable[[Unit], Awaitable[T]]) -> T:
+        """Runs `work` and commits what it staged; on a conflict, all of it again on what is stored then.
+
+        Raises:
+            Contended: every attempt met a conflict.
+        """
+        for attempt in range(_ATTEMPTS):
+            unit = Unit(self.store, self.clock())
+            result = await work(unit)
+            try:
+                await unit.commit()
+            except Conflict:
+                await asyncio.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.001 * 2**attempt)))  # noqa: S311 # jitter
+                continue
+            for action in unit.after_commit:
+                action()
+            return result
+        raise Contended("others keep changing the same documents: try again")
+
+    async def once(self, call: Call, request: Message, answer: type[M], work: Callable[[Unit], Awaitable[M]]) -> M:
+        """As `unit`, for a request with a `request_id`: a repeat by the same caller gets the first one's answer.
+
+        The record of the request is part of the same commit as its effect.
+
+        Raises:
+            Invalid: the `request_id` was used before with another body.
+            Contended: every attempt met a conflict.
+        """
+        request_id: str = request.request_id  # type: ignore[attr-defined]
+        if not request_id:
+            return await self.unit(work)
+        digest = self._digest(call.method, request)
+        scope = "\0".join((call.caller.actor, call.method, request_id))
+        record_id = hashlib.sha256(scope.encode()).hexdigest()
+
+        async def recorded(unit: Unit) -> M:
+            record = await unit.find(REQUESTS, record_id)
+            if record is not None:
+                if record.digest != digest:
+                    text = "was used before with another body"
+                    raise Invalid.field("request_id", text, reason="REQUEST_ID_REUSED")
+                return answer.FromString(record.answer)
+            result = await work(unit)
+            record = RequestRecord(
+                id=record_id, digest=digest, answer=result.SerializeToString(), created_at=timestamp(unit.now)
+            )
+            unit.create(REQUESTS, record)
+            return result
+
+        return await self.unit(recorded)

@@ -1,0 +1,18 @@
+"""The collections that every service's store holds beside its own."""
+
+from __future__ import annotations
+
+from llmchat.store.v1.lease_pb2 import Lease
+from llmchat.store.v1.outbox_pb2 import InboxMark, OutboxEvent
+from llmchat.store.v1.request_pb2 import RequestRecord
+
+from libs.common.store.port import CollectionSpec, Index
+
+SCHEMA_VERSION = 1
+
+OUTBOX = CollectionSpec("outbox", OutboxEvent, "event", (Index((), "next_attempt_at"),), journaled=False)
+INBOX = CollectionSpec("inbox", InboxMark, "", (Index((), "updated_at"),), journaled=False)
+REQUESTS = CollectionSpec("requests", RequestRecord, "", (Index((), "created_at"),), journaled=False)
+LEASES = CollectionSpec("leases", Lease, "", (Index((), "expires_at"),), journaled=False)
+
+SYSTEM_COLLECTIONS = (OUTBOX, INBOX, REQUESTS, LEASES)

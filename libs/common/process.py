@@ -1,0 +1,151 @@
+"""What one operating-system process gives to the services that run in it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from ulid import ULID
+
+from libs.common.clock import Clock, wall_clock
+from libs.common.crypto.digest import Digest
+from libs.common.crypto.keys import SecretKey
+from libs.common.crypto.tokens import Tokens
+from libs.common.documents.documents import Documents
+from libs.common.documents.pages import PageTokens
+from libs.common.documents.system import SYSTEM_COLLECTIONS
+from libs.common.events.bus import Bus
+from libs.common.events.in_process_bus import InProcessBus
+from libs.common.events.inbox import Handler, Inbox
+from libs.common.events.outbox import Outbox
+from libs.common.folder import hold_folder
+from libs.common.rpc.channels import Channels
+from libs.common.rpc.server import Server
+from libs.common.settings import Settings
+from libs.common.store.open import folder_of, open_store
+from libs.common.store.port import CollectionSpec
+
+_log = logging.getLogger(__name__)
+
+# Wires one service into a process from its settings: the whole of a service's composition.
+Bootstrap = Callable[["Process"], Awaitable[None]]
+
+
+class Process:
+    """Server, bus, keys and channels, and the lifetimes of all that is opened on them.
+
+    `holder` names this process in leases. Built by `open_process`.
+    """
+
+    def __init__(self, settings: Settings, key: SecretKey, clock: Clock, stack: AsyncExitStack) -> None:
+        self.settings = settings
+        self.key = key
+        self.clock = clock
+        self.stack = stack
+        self.holder = f"{socket.gethostname()}.{str(ULID()).lower()}"
+        self.bus: Bus = InProcessBus()
+        self.tokens = Tokens(key.derive("tokens"), user_life=settings.token_life)
+        self.server = Server(
+            settings.listen,
+            reflection=settings.reflection,
+            default_deadline=settings.default_deadline,
+            authenticate=self.tokens.verify,
+        )
+        self._background: list[Callable[[], Awaitable[None]]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def documents(self, service: str, specs: Sequence[CollectionSpec[Any]]) -> Documents:
+        """Opens the service's store with its collections; closed when the process ends."""
+        store = await open_store(
+            self.settings.store_url,
+            service,
+            (*specs, *SYSTEM_COLLECTIONS),
+            clock=self.clock,
+            slow_query=self.settings.slow_query,
+        )
+        self.stack.push_async_callback(store.close)
+        page_tokens = PageTokens(self.key.derive(f"pages.{service}"))
+        return Documents(store, self.clock, page_tokens, Digest(self.key.derive(f"requests.{service}")))
+
+    def channels(self, service: str) -> Channels:
+        """Stubs of the other services, for calls in the name of `service`."""
+        channels = Channels(lambda _: self.server.address, service, self.tokens)
+        self.stack.push_async_callback(channels.close)
+        return channels
+
+    def outbox(self, service: str, documents: Documents) -> Outbox:
+        """The service's outgoing events, redelivered while the process runs."""
+        outbox = Outbox(service, documents, self.bus, interval=self.settings.redelivery_interval)
+        self.background(outbox.run)
+        return outbox
+
+    def consume(self, consumer: str, documents: Documents, handlers: dict[str, Handler]) -> None:
+        """Handles the service's incoming events while the process runs."""
+        self.background(Inbox(consumer, documents, self.bus, handlers).run)
+
+    def background(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Runs `work` from the moment the server serves until the process stops."""
+        self._background.append(work)
+
+    async def start(self) -> None:
+        """Serves, then starts the background work.
+
+        Raises:
+            Unavailable: the address is taken.
+        """
+        await self.server.start()
+        self._tasks = [asyncio.create_task(_supervised(work)) for work in self._background]
+
+    async def stop(self) -> None:
+        """Tells streams to resume elsewhere, lets running calls end, then ends the background work."""
+        await self.server.stop(self.settings.stop_grace)
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+@asynccontextmanager
+async def open_process(
+    settings: Settings, bootstraps: Sequence[Bootstrap], *, clock: Clock = wall_clock
+) -> AsyncIterator[Process]:
+    """A process that serves what `bootstraps` wire, until the context is left.
+
+    Raises:
+        Unavailable: the address or the data folder is in use, or the store does not open.
+        Invalid: a setting is malformed.
+    """
+    folder = folder_of(settings.store_url)
+    async with AsyncExitStack() as stack:
+        if folder:
+            stack.enter_context(hold_folder(folder))
+        process = Process(settings, _secret(settings, folder), clock, stack)
+        for bootstrap in bootstraps:
+            await bootstrap(process)
+        stack.push_async_callback(process.stop)
+        await process.start()
+        yield process
+
+
+def _secret(settings: Settings, folder: Path | None) -> SecretKey:
+    if settings.secret_key is not None:
+        return SecretKey.parse(settings.secret_key.get_secret_value())
+    return SecretKey.load_or_create(folder / "secret.key") if folder else SecretKey.random()
+
+
+async def _supervised(work: Callable[[], Awaitable[None]]) -> None:
+    """Background work ends only with its process: a failure is logged and the work begins again."""
+    while True:
+        try:
+            await work()
+        except Exception:
+            _log.exception("background work failed and begins again")
+            await asyncio.sleep(1)
+        else:
+            return

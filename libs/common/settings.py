@@ -1,0 +1,28 @@
+"""The settings that every process reads: from the environment, `LLMCHAT_…`, checked at start-up."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What all services share. A service's own settings stand in its folder."""
+
+    model_config = SettingsConfigDict(env_prefix="LLMCHAT_", extra="ignore")
+
+    listen: str = Field("127.0.0.1:50051", description="Address and port to serve; port 0 takes a free one.")
+    store_url: str = Field("sqlite:///./data", description="Where documents are kept.")
+    secret_key: SecretStr | None = Field(
+        None, description="32 bytes in base64 that all keys derive from; made and kept in the data folder when left out."
+    )
+    reflection: bool = Field(True, description="Whether grpcurl may ask what there is to call.")
+    token_life: float = Field(3600, gt=0, description="Seconds that a sign-in lasts.")
+    default_deadline: float = Field(30, gt=0, description="Seconds for a unary call that sets no deadline.")
+    stop_grace: float = Field(5, ge=0, description="Seconds that running calls get at a stop.")
+    slow_query: float = Field(0.05, gt=0, description="Seconds from which a store call is logged as slow.")
+    redelivery_interval: float = Field(2, gt=0, description="Seconds between looks for unsettled events.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least severe log line.")
+    log_format: Literal["text", "json"] = Field("text", description="How log lines look.")
