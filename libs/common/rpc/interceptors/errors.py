@@ -1,0 +1,48 @@
+"""How a call that failed is answered: the outermost interceptor's rule."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import NoReturn
+
+from grpc import StatusCode, aio
+
+from libs.common.errors import DomainError
+from libs.common.rpc.interceptors.request_id import REQUEST_ID
+from libs.common.rpc.status import DETAILS, Refusal, fixed_refusal, refusal
+
+_log = logging.getLogger(__name__)
+
+# Requests and answers pass gRPC as bytes: the pipeline parses and serializes them.
+Context = aio.ServicerContext[bytes, bytes]
+
+
+async def refuse(context: Context, path: str, request_id: str, error: BaseException) -> NoReturn:
+    """Ends the call with the status of `error`. One that is a bug is logged whole and tells the caller nothing.
+
+    Raises:
+        aio.AbortError: always: gRPC's own way to end a call.
+    """
+    # A write to a client that has gone: nobody is left to answer.
+    if isinstance(error, aio.InternalError):
+        _log.debug("%s lost its client", path, extra={"request_id": request_id})
+        raise aio.AbortError from error
+    answer = _answer(context, path, request_id, error)
+    trailers = ((REQUEST_ID, request_id), (DETAILS, answer.details))
+    await context.abort(answer.code, answer.text, trailers)
+
+
+def _answer(context: Context, path: str, request_id: str, error: BaseException) -> Refusal:
+    if isinstance(error, DomainError):
+        known = refusal(error)
+        if known is not None:
+            _log.debug("%s refused: %s", path, known.code.name, extra={"request_id": request_id})
+            return known
+    # grpc.aio sends no status at all for a handler that ends in CancelledError, and its client waits for ever.
+    if isinstance(error, asyncio.CancelledError):
+        if context.time_remaining() == 0:
+            return fixed_refusal(StatusCode.DEADLINE_EXCEEDED, "the deadline passed before the work was done")
+        return fixed_refusal(StatusCode.CANCELLED, "the call was cancelled")
+    _log.error("%s failed", path, exc_info=error, extra={"request_id": request_id})
+    return fixed_refusal(StatusCode.INTERNAL, "an internal error, told in the server's log under the request id")
