@@ -4,8 +4,8 @@ Everything durable rests on one primitive: `Store.commit`, an atomic commit of s
 optional expected revision. A document is a proto message under an id; how it is encoded is the provider's affair.
 
 Order of values: booleans false first, numbers by size, strings by Unicode code point. A field that is not set counts
-as its type's zero value, so no index holds nulls. A `Timestamp` counts as its epoch milliseconds, an enum as its number.
-Ids are 1 to 256 characters, any but NUL, compared by code point.
+as its type's zero value, so no index holds nulls. A `Timestamp` counts as its epoch milliseconds, an enum as its
+number. Ids are 1 to 256 characters, any but NUL, compared by code point.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove a document. `if_revision`: n must still be at n, None whatever is there (absent included)."""
+    """Remove a document. `if_revision`: 0 must be absent, n must still be at n, None whatever is there or not."""
 
     collection: str
     id: str
@@ -100,7 +100,7 @@ Write = Put | Delete
 class Cursor:
     """A place in an ordered result: strictly after the row with this order value and id.
 
-    `value` is None for a query in id order. An empty `id` stands before every row of that value.
+    `value` is None for a query in id order. An empty `id` stands before every row of that value, in the query's order.
     """
 
     value: IndexValue | None
