@@ -1,0 +1,6 @@
+"""The Python client of llmchat and the `llmchat` command: stubs only, no service code."""
+
+from libs.client.answer import Answer
+from libs.client.client import Client
+
+__all__ = ["Answer", "Client"]
