@@ -1,0 +1,44 @@
+"""How a finished generation moves its thread: totals, per-model tracking, and the wish for a title."""
+
+from __future__ import annotations
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from llmchat.events.v1.events_pb2 import GenerationFinished, TitleWanted
+from llmchat.threads.v1.thread_pb2 import MODEL_USAGE_STATUS_ACTIVE
+
+from libs.common.clock import milliseconds
+from libs.common.documents.unit import Unit
+from libs.common.events.outbox import Outbox
+from services.threads.collections import THREADS
+
+
+async def record_generation(unit: Unit, outbox: Outbox, event: GenerationFinished) -> None:
+    """Stages what the generation adds to its thread; a thread that is gone needs nothing.
+
+    A complete answer in a thread without a title asks for one. Whoever makes titles does so once per thread, so only
+    the first complete answer has an effect.
+    """
+    thread = await unit.find(THREADS, event.thread_id)
+    if thread is None:
+        return
+    usage = thread.models[event.model_id]
+    usage.message_count += event.messages
+    usage.total_tokens_used += event.tokens
+    usage.status = MODEL_USAGE_STATUS_ACTIVE
+    if event.HasField("temperature"):
+        usage.last_temperature = event.temperature
+    thread.total_messages += event.messages
+    if event.model_id not in thread.active_models:
+        thread.active_models.append(event.model_id)
+    # Events of several generations may arrive in another order than these ended in.
+    _advance(usage.last_message_at, event.finished_at)
+    _advance(thread.updated_at, event.finished_at)
+    unit.put(THREADS, thread)
+    if event.complete and not thread.has_title:
+        wanted = TitleWanted(thread_id=thread.id, user_id=thread.user_id, model_id=event.model_id)
+        outbox.emit(unit, "thread.title_wanted", thread.id, wanted)
+
+
+def _advance(stamp: Timestamp, to: Timestamp) -> None:
+    if milliseconds(to) > milliseconds(stamp):
+        stamp.CopyFrom(to)

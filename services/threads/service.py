@@ -1,0 +1,61 @@
+"""The RPCs of `llmchat.threads.v1.ThreadsService`."""
+
+from __future__ import annotations
+
+from google.protobuf.empty_pb2 import Empty
+from llmchat.threads.v1.thread_pb2 import Thread
+from llmchat.threads.v1.threads_service_pb2 import (
+    CreateThreadRequest,
+    DeleteThreadRequest,
+    GetThreadRequest,
+    ListThreadsRequest,
+    ListThreadsResponse,
+    SetGeneratedTitleRequest,
+    UpdateThreadRequest,
+)
+
+from libs.common.context import Call
+from libs.common.documents.documents import Documents
+from libs.common.documents.unit import Unit
+from libs.common.events.outbox import Outbox
+from services.threads import thread as threads
+
+
+class ThreadsService:
+    """Thin: each method hands its request to the use case of that name."""
+
+    def __init__(self, documents: Documents, outbox: Outbox) -> None:
+        self._documents = documents
+        self._outbox = outbox
+
+    async def CreateThread(self, request: CreateThreadRequest, call: Call) -> Thread:  # noqa: N802 # the RPC's name
+        async def create(unit: Unit) -> Thread:
+            return await threads.create_thread(unit, call.caller, request)
+
+        return await self._documents.once(call, request, Thread, create)
+
+    async def GetThread(self, request: GetThreadRequest, call: Call) -> Thread:  # noqa: N802
+        return await threads.read_thread(self._documents, call.caller, request.id)
+
+    async def ListThreads(self, request: ListThreadsRequest, call: Call) -> ListThreadsResponse:  # noqa: N802
+        page = await threads.list_threads(self._documents, call.caller, request)
+        return ListThreadsResponse(threads=page.items, next_page_token=page.next_token, total_size=page.total)
+
+    async def UpdateThread(self, request: UpdateThreadRequest, call: Call) -> Thread:  # noqa: N802
+        async def update(unit: Unit) -> Thread:
+            return await threads.update_thread(unit, call.caller, request)
+
+        return await self._documents.once(call, request, Thread, update)
+
+    async def DeleteThread(self, request: DeleteThreadRequest, call: Call) -> Empty:  # noqa: N802
+        async def delete(unit: Unit) -> Empty:
+            await threads.delete_thread(unit, self._outbox, call.caller, request)
+            return Empty()
+
+        return await self._documents.once(call, request, Empty, delete)
+
+    async def SetGeneratedTitle(self, request: SetGeneratedTitleRequest, call: Call) -> Thread:  # noqa: N802
+        async def set_title(unit: Unit) -> Thread:
+            return await threads.set_generated_title(unit, call.caller, request)
+
+        return await self._documents.unit(set_title)

@@ -1,0 +1,131 @@
+"""The rules of a thread, as its user meets them.
+
+A thread that is another user's is NotFound, with the words of one that does not exist. `updated_at` is the last
+activity: a change of title or settings is none and leaves it, so that tidying up does not reorder the list.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llmchat.events.v1.events_pb2 import ThreadDeleted
+from llmchat.threads.v1.thread_pb2 import Thread
+from llmchat.threads.v1.threads_service_pb2 import (
+    CreateThreadRequest,
+    DeleteThreadRequest,
+    ListThreadsRequest,
+    SetGeneratedTitleRequest,
+    UpdateThreadRequest,
+)
+
+from libs.common.clock import timestamp
+from libs.common.context import Caller
+from libs.common.documents.documents import Documents
+from libs.common.documents.masks import apply_mask
+from libs.common.documents.pages import Page
+from libs.common.documents.unit import Unit, new_id, require_etag
+from libs.common.errors import Invalid, NotFound
+from libs.common.events.outbox import Outbox
+from libs.common.store.port import Query
+from services.threads.collections import THREADS
+
+STAND_IN_TITLE = "New conversation"
+_CHANGEABLE = ("title", "settings")
+_PAGE_SIZE = 20
+
+
+async def read_thread(documents: Documents | Unit, caller: Caller, id: str) -> Thread:
+    """The caller's thread.
+
+    Raises:
+        NotFound: there is none, or it is another user's.
+    """
+    thread = await documents.find(THREADS, id)
+    if thread is None or thread.user_id != caller.user_id:
+        raise NotFound(THREADS.kind, id)
+    return thread
+
+
+async def list_threads(documents: Documents, caller: Caller, request: ListThreadsRequest) -> Page[Thread]:
+    """A page of the caller's threads, newest activity first.
+
+    Raises:
+        Invalid: the page token is not one that this list gave this caller.
+    """
+    equals: dict[str, Any] = {"user_id": caller.user_id}
+    if request.HasField("is_archived"):
+        equals["settings__is_archived"] = request.is_archived
+    size = request.page_size or _PAGE_SIZE
+    query = Query.where(THREADS, order="updated_at", descending=True, limit=size, **equals)
+    return await documents.page(query, request.page_token, count=request.count_total)
+
+
+async def create_thread(unit: Unit, caller: Caller, request: CreateThreadRequest) -> Thread:
+    """Stages a thread of the caller's.
+
+    Raises:
+        Invalid: the title is given and blank.
+    """
+    if request.title:
+        _require_words("title", request.title)
+    thread = Thread(
+        id=new_id(THREADS),
+        user_id=caller.user_id,
+        title=request.title or STAND_IN_TITLE,
+        has_title=bool(request.title),
+        settings=request.settings,
+        created_at=timestamp(unit.now),
+        updated_at=timestamp(unit.now),
+    )
+    return unit.create(THREADS, thread)
+
+
+async def update_thread(unit: Unit, caller: Caller, request: UpdateThreadRequest) -> Thread:
+    """Stages the fields that the mask names.
+
+    Raises:
+        NotFound: there is no such thread of the caller's.
+        Stale: the thread has moved since the given etag.
+        Invalid: the mask names what cannot be changed, or the new title is blank.
+    """
+    thread = await read_thread(unit, caller, request.thread.id)
+    require_etag(thread, request.thread.etag)
+    apply_mask(request.update_mask, request.thread, thread, _CHANGEABLE)
+    if "title" in request.update_mask.paths:
+        _require_words("thread.title", thread.title)
+        thread.has_title = True
+    return unit.put(THREADS, thread)
+
+
+async def delete_thread(unit: Unit, outbox: Outbox, caller: Caller, request: DeleteThreadRequest) -> None:
+    """Stages the removal, and the event by which all that hangs on the thread goes too.
+
+    Raises:
+        NotFound: there is no such thread of the caller's.
+        Stale: the thread has moved since the given etag.
+    """
+    thread = await read_thread(unit, caller, request.id)
+    require_etag(thread, request.etag)
+    unit.delete(THREADS, thread.id)
+    outbox.emit(unit, "thread.deleted", thread.id, ThreadDeleted(thread_id=thread.id, user_id=thread.user_id))
+
+
+async def set_generated_title(unit: Unit, caller: Caller, request: SetGeneratedTitleRequest) -> Thread:
+    """Stages a title that a model wrote; a thread that has a title keeps it.
+
+    Raises:
+        NotFound: there is no such thread of the user that the caller acts for.
+        Invalid: the title is blank.
+    """
+    _require_words("title", request.title)
+    thread = await read_thread(unit, caller, request.id)
+    if thread.has_title:
+        return thread
+    thread.title = request.title
+    thread.has_title = True
+    return unit.put(THREADS, thread)
+
+
+def _require_words(field: str, title: str) -> None:
+    if not title.strip():
+        raise Invalid.field(field, "must hold more than blanks")
