@@ -86,7 +86,7 @@ $(INSTALLED): pyproject.toml
 
 $(BUF): package-lock.json
 	@command -v npm >/dev/null || { echo "buf checks the protos and comes through npm: install Node.js first."; exit 1; }
-	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	npm ci --ignore-scripts --no-update-notifier --no-audit --no-fund --loglevel=error
 	@touch $@
 
 # Messages from everything, stubs from the services alone; a file whose proto is gone does not stay behind.
