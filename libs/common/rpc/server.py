@@ -110,7 +110,7 @@ class Server:
         return port
 
     async def stop(self, grace: float) -> None:
-        """Reports NOT_SERVING, runs `on_stopping`, refuses new calls, and cuts those that last beyond `grace` seconds."""
+        """Reports NOT_SERVING, runs `on_stopping`, refuses new calls and cuts those that outlast `grace` seconds."""
         if self._server is None:
             return
         await self._health.enter_graceful_shutdown()

@@ -1,0 +1,136 @@
+"""Calls to other services: who asks, for whom, under which request id and how long it may take go along."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from typing import Any, Protocol, TypeVar, cast
+
+from google.protobuf.message import Message
+from grpc import aio
+
+from libs.common import errors
+from libs.common.clock import Clock, wall_clock
+from libs.common.context import Call, Caller, current_call
+from libs.common.rpc.interceptors.identity import AUTHORIZATION
+from libs.common.rpc.interceptors.request_id import REQUEST_ID, TRACEPARENT
+from libs.common.rpc.status import from_rpc_error
+
+S = TypeVar("S")
+
+_OPTIONS = (("grpc.http2.bdp_probe", 0),)
+_MAX_TOKENS = 10_000
+# Milliseconds before its expiry from which a token is replaced: longer than a call waits to be served.
+_RENEW_BEFORE = 60_000
+
+
+class ServiceTokens(Protocol):
+    """Signs what a service claims: its name and the user it acts for."""
+
+    def issue_service(self, service: str, user_id: str, is_admin: bool) -> tuple[str, int]:
+        """A token, and when it expires in milliseconds of the epoch."""
+
+
+class Channels:
+    """The channels of one service to the others, opened at the first use and shared by all calls."""
+
+    def __init__(
+        self,
+        addresses: Mapping[str, str],
+        service: str,
+        tokens: ServiceTokens,
+        *,
+        default_deadline: float = 10.0,
+        clock: Clock = wall_clock,
+    ) -> None:
+        """Args:
+        addresses: a gRPC target (`127.0.0.1:7080`) per service name.
+        service: the name under which this service calls.
+        tokens: signs its calls.
+        default_deadline: seconds that a unary call may take where the call being served has no deadline.
+        clock: tells when a token must be renewed.
+        """
+        self._addresses = dict(addresses)
+        self._service = service
+        self._tokens = tokens
+        self._default_deadline = default_deadline
+        self._clock = clock
+        self._issued: dict[Caller, tuple[str, int]] = {}
+        self._channels: dict[str, aio.Channel] = {}
+
+    def stub(self, service: str, stub: Callable[[aio.Channel], S]) -> S:
+        """A stub whose methods are called with the request alone and raise domain errors.
+
+        `await stub.GetThread(request)` answers; `stub.StreamTokens(request)` is an async generator: close it (`aclose`)
+        to cancel the call.
+
+        Raises:
+            Precondition: no address is known for `service`.
+        """
+        target = self._addresses.get(service)
+        if target is None:
+            raise errors.Precondition(f"no address is set for the service {service!r}", reason="UNKNOWN_SERVICE")
+        if target not in self._channels:
+            self._channels[target] = aio.insecure_channel(target, options=_OPTIONS)
+        # A stub asks its channel for one callable per method, and for nothing else.
+        return stub(cast("aio.Channel", _Outgoing(self._channels[target], self)))
+
+    async def close(self) -> None:
+        """Ends the calls under way and closes every channel."""
+        for channel in self._channels.values():
+            await channel.close()
+        self._channels.clear()
+
+    def timeout(self, call: Call) -> float:
+        """Seconds that a unary call made for `call` may take."""
+        remaining = call.remaining()
+        return self._default_deadline if remaining is None else remaining
+
+    def metadata(self, call: Call) -> tuple[tuple[str, str], ...]:
+        """What goes along with every call made for `call`."""
+        known = ((REQUEST_ID, call.request_id), (TRACEPARENT, call.traceparent))
+        return ((AUTHORIZATION, f"Bearer {self._token(call.caller)}"), *(pair for pair in known if pair[1]))
+
+    def _token(self, caller: Caller) -> str:
+        token, expires_at = self._issued.get(caller, ("", 0))
+        if expires_at - self._clock() > _RENEW_BEFORE:
+            return token
+        if len(self._issued) >= _MAX_TOKENS:
+            del self._issued[next(iter(self._issued))]
+        self._issued[caller] = self._tokens.issue_service(self._service, caller.user_id, caller.is_admin)
+        return self._issued[caller][0]
+
+
+class _Outgoing:
+    """A channel as stubs see it: every callable made of it adds the call's terms and translates errors."""
+
+    def __init__(self, channel: aio.Channel, terms: Channels) -> None:
+        self._channel = channel
+        self._terms = terms
+
+    def unary_unary(self, path: str, **codec: Any) -> Callable[[Message], Awaitable[Message]]:
+        send: aio.UnaryUnaryMultiCallable[Message, Message] = self._channel.unary_unary(path, **codec)
+
+        async def invoke(request: Message) -> Message:
+            call = current_call()
+            try:
+                return await send(request, timeout=self._terms.timeout(call), metadata=self._terms.metadata(call))
+            except aio.AioRpcError as error:
+                raise from_rpc_error(error) from error
+
+        return invoke
+
+    def unary_stream(self, path: str, **codec: Any) -> Callable[[Message], AsyncGenerator[Message, None]]:
+        send: aio.UnaryStreamMultiCallable[Message, Message] = self._channel.unary_stream(path, **codec)
+
+        async def invoke(request: Message) -> AsyncGenerator[Message, None]:
+            call = current_call()
+            answers = send(request, timeout=call.remaining(), metadata=self._terms.metadata(call))
+            try:
+                async for answer in answers:
+                    yield answer
+            except aio.AioRpcError as error:
+                raise from_rpc_error(error) from error
+            finally:
+                answers.cancel()
+
+        return invoke
