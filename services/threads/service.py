@@ -28,33 +28,33 @@ class ThreadsService:
         self._documents = documents
         self._outbox = outbox
 
-    async def CreateThread(self, request: CreateThreadRequest, call: Call) -> Thread:  # noqa: N802 # the RPC's name
+    async def CreateThread(self, request: CreateThreadRequest, call: Call) -> Thread:
         async def create(unit: Unit) -> Thread:
             return await threads.create_thread(unit, call.caller, request)
 
         return await self._documents.once(call, request, Thread, create)
 
-    async def GetThread(self, request: GetThreadRequest, call: Call) -> Thread:  # noqa: N802
+    async def GetThread(self, request: GetThreadRequest, call: Call) -> Thread:
         return await threads.read_thread(self._documents, call.caller, request.id)
 
-    async def ListThreads(self, request: ListThreadsRequest, call: Call) -> ListThreadsResponse:  # noqa: N802
+    async def ListThreads(self, request: ListThreadsRequest, call: Call) -> ListThreadsResponse:
         page = await threads.list_threads(self._documents, call.caller, request)
         return ListThreadsResponse(threads=page.items, next_page_token=page.next_token, total_size=page.total)
 
-    async def UpdateThread(self, request: UpdateThreadRequest, call: Call) -> Thread:  # noqa: N802
+    async def UpdateThread(self, request: UpdateThreadRequest, call: Call) -> Thread:
         async def update(unit: Unit) -> Thread:
             return await threads.update_thread(unit, call.caller, request)
 
         return await self._documents.once(call, request, Thread, update)
 
-    async def DeleteThread(self, request: DeleteThreadRequest, call: Call) -> Empty:  # noqa: N802
+    async def DeleteThread(self, request: DeleteThreadRequest, call: Call) -> Empty:
         async def delete(unit: Unit) -> Empty:
             await threads.delete_thread(unit, self._outbox, call.caller, request)
             return Empty()
 
         return await self._documents.once(call, request, Empty, delete)
 
-    async def SetGeneratedTitle(self, request: SetGeneratedTitleRequest, call: Call) -> Thread:  # noqa: N802
+    async def SetGeneratedTitle(self, request: SetGeneratedTitleRequest, call: Call) -> Thread:
         async def set_title(unit: Unit) -> Thread:
             return await threads.set_generated_title(unit, call.caller, request)
 

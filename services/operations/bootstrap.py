@@ -1,0 +1,29 @@
+"""Wires the operations service into a process."""
+
+from __future__ import annotations
+
+from llmchat.operations.v1 import operation_pb2, operations_service_pb2
+
+from libs.common.process import Process
+from services.operations.changes import Changes
+from services.operations.collections import OPERATIONS
+from services.operations.generate_title import title_generation
+from services.operations.service import OperationsService
+from services.operations.settings import OperationsSettings
+from services.operations.subscribers import subscriptions
+from services.operations.worker import Worker
+
+
+async def bootstrap(process: Process) -> None:
+    """Serves operations, carries them out, and follows the threads that they are about."""
+    settings = OperationsSettings()
+    documents = await process.documents("operations", [OPERATIONS])
+    changes = Changes()
+    works = {operation_pb2.OPERATION_TYPE_GENERATE_TITLE: title_generation(process.channels("operations"))}
+    # The process holds its data folder alone, so no worker elsewhere can be alive.
+    worker = Worker(documents, changes, works, process.holder, settings, exclusive=True)
+    process.background(worker.run)
+    process.consume("operations", documents, subscriptions(changes))
+    process.server.on_stopping.append(changes.close)
+    descriptor = operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"]
+    process.server.add(descriptor, OperationsService(documents, changes, settings.operation_watchdog))

@@ -1,0 +1,20 @@
+"""What the operations service stores."""
+
+from __future__ import annotations
+
+from llmchat.operations.v1.operation_pb2 import Operation
+
+from libs.common.store.port import CollectionSpec, Index
+
+OPERATIONS = CollectionSpec(
+    "operations",
+    Operation,
+    "op",
+    (
+        Index(("user_id",), "created_at"),
+        Index(("user_id", "thread_id"), "created_at"),
+        Index(("thread_id",), "created_at"),
+        # What is due: an operation that waits for no retry counts as zero and comes first.
+        Index(("status",), "error.next_retry_at"),
+    ),
+)

@@ -1,0 +1,45 @@
+"""The RPCs of `llmchat.operations.v1.OperationsService`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+from llmchat.operations.v1.operation_pb2 import Operation
+from llmchat.operations.v1.operations_service_pb2 import (
+    CancelOperationRequest,
+    GetOperationRequest,
+    ListOperationsRequest,
+    ListOperationsResponse,
+    WatchOperationRequest,
+)
+
+from libs.common.context import Call
+from libs.common.documents.documents import Documents
+from libs.common.documents.unit import Unit
+from services.operations import operation as operations
+from services.operations.changes import Changes
+
+
+class OperationsService:
+    """Thin: each method hands its request to the use case of that name."""
+
+    def __init__(self, documents: Documents, changes: Changes, watchdog: float) -> None:
+        self._documents = documents
+        self._changes = changes
+        self._watchdog = watchdog
+
+    async def GetOperation(self, request: GetOperationRequest, call: Call) -> Operation:
+        return await operations.read_operation(self._documents, call.caller, request.id)
+
+    async def ListOperations(self, request: ListOperationsRequest, call: Call) -> ListOperationsResponse:
+        page = await operations.list_operations(self._documents, call.caller, request)
+        return ListOperationsResponse(operations=page.items, next_page_token=page.next_token, total_size=page.total)
+
+    async def CancelOperation(self, request: CancelOperationRequest, call: Call) -> Operation:
+        async def cancel(unit: Unit) -> Operation:
+            return await operations.cancel_operation(unit, self._changes, call.caller, request.id)
+
+        return await self._documents.once(call, request, Operation, cancel)
+
+    def WatchOperation(self, request: WatchOperationRequest, call: Call) -> AsyncGenerator[Operation, None]:
+        return operations.watch_operation(self._documents, self._changes, call.caller, request.id, self._watchdog)

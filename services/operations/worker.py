@@ -1,0 +1,152 @@
+"""The worker of a process: takes up what is due, runs it within its time, and takes back what dead workers left."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import partial
+
+from llmchat.operations.v1 import operation_pb2
+from llmchat.operations.v1.operation_pb2 import Operation, OperationResult
+
+from libs.common.clock import milliseconds
+from libs.common.context import Call, Caller, enter_call
+from libs.common.documents.documents import Documents
+from libs.common.documents.unit import Unit
+from libs.common.errors import DeadlineExceeded, DomainError
+from libs.common.store.port import Query
+from services.operations.attempt import Attempt
+from services.operations.changes import Changes
+from services.operations.collections import OPERATIONS
+from services.operations.retries import take_back
+from services.operations.settings import OperationsSettings
+
+_log = logging.getLogger(__name__)
+
+# Stores how far the operation is, in percent.
+Report = Callable[[int], Awaitable[None]]
+# What a kind of operation does. It runs in the name of the operation's user, is cancelled at any await, and may be run
+# again after it was cut off: its effects must bear that.
+Work = Callable[[Operation, Report], Awaitable[OperationResult]]
+
+
+class Worker:
+    """Runs at most `operation_concurrency` operations at once.
+
+    A look at the store at the start and every `operation_interval` seconds finds what is due; changes in this process
+    are looked at as they happen, and a cancelled operation's task is cancelled at once.
+    """
+
+    def __init__(
+        self,
+        documents: Documents,
+        changes: Changes,
+        works: Mapping[operation_pb2.OperationType, Work],
+        holder: str,
+        settings: OperationsSettings,
+        *,
+        exclusive: bool,
+    ) -> None:
+        """Args:
+        documents: the operations.
+        changes: what tells of new and of cancelled ones.
+        works: what each kind does.
+        holder: names this process in leases.
+        settings: times and limits.
+        exclusive: no other process works on this store: what runs nowhere here runs nowhere.
+        """
+        self._documents = documents
+        self._changes = changes
+        self._works = works
+        self._holder = holder
+        self._settings = settings
+        self._exclusive = exclusive
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._look = asyncio.Event()
+        changes.listen(self._notice)
+
+    async def run(self) -> None:
+        """Works until cancelled; what is cut off by that is taken back at the next start."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._look.clear()
+                await self._take_back()
+                await self._take_up(tasks)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._settings.operation_interval):
+                        await self._look.wait()
+
+    def _notice(self, operation: Operation) -> None:
+        if operation.status == operation_pb2.OPERATION_STATUS_PENDING:
+            self._look.set()
+        elif operation.status == operation_pb2.OPERATION_STATUS_CANCELLED and operation.id in self._running:
+            self._running[operation.id].cancel()
+
+    async def _take_back(self) -> None:
+        running = Query.where(OPERATIONS, order="error.next_retry_at", status=operation_pb2.OPERATION_STATUS_RUNNING)
+        for operation in await self._documents.query(running):
+            if operation.id not in self._running:
+                await self._documents.unit(partial(self._take_back_one, operation.id))
+
+    async def _take_back_one(self, id: str, unit: Unit) -> None:
+        await take_back(unit, self._changes, self._settings, id, exclusive=self._exclusive)
+
+    async def _take_up(self, tasks: asyncio.TaskGroup) -> None:
+        # Those that are about to begin still count as waiting: without them there are enough for all that is free.
+        waiting = Query.where(
+            OPERATIONS,
+            order="error.next_retry_at",
+            limit=self._settings.operation_concurrency * 2,
+            status=operation_pb2.OPERATION_STATUS_PENDING,
+        )
+        for operation in await self._documents.query(waiting):
+            if milliseconds(operation.error.next_retry_at) > self._documents.clock():
+                return
+            if len(self._running) >= self._settings.operation_concurrency:
+                return
+            if operation.id not in self._running:
+                self._running[operation.id] = tasks.create_task(self._attempt(operation.id))
+
+    async def _attempt(self, id: str) -> None:
+        attempt = Attempt(self._documents, self._changes, self._settings, self._holder, id)
+        try:
+            operation = await attempt.begin()
+            if operation is None:
+                return
+            await self._carry_out(attempt, operation)
+            self._look.set()
+        except DomainError:
+            # The store did not take how it went: the operation stands as it was, and a later look takes it up again.
+            _log.exception("an attempt at operation %s was not stored", id)
+        finally:
+            del self._running[id]
+
+    async def _carry_out(self, attempt: Attempt, operation: Operation) -> None:
+        seconds = max(0.0, (milliseconds(operation.timeout_at) - self._documents.clock()) / 1000)
+        caller = Caller(user_id=operation.user_id, service="operations")
+        enter_call(Call(caller=caller, request_id=operation.id, deadline=time.monotonic() + seconds))
+        keeping = asyncio.create_task(attempt.keep(self._running[operation.id].cancel))
+        try:
+            result = await self._within(seconds, operation, attempt.report)
+        except DomainError as error:
+            await attempt.fail(error)
+        else:
+            await attempt.complete(result)
+        finally:
+            keeping.cancel()
+
+    async def _within(self, seconds: float, operation: Operation, report: Report) -> OperationResult:
+        """What the operation's work gives. An error that is no domain error is a bug: logged whole, told to nobody."""
+        try:
+            async with asyncio.timeout(seconds) as limit:
+                return await self._works[operation.type](operation, report)
+        except DomainError:
+            raise
+        except Exception as error:
+            if limit.expired():
+                raise DeadlineExceeded("the operation did not end within its time") from None
+            _log.exception("operation %s failed", operation.id)
+            raise DomainError("an internal error; the server's log tells it", reason="INTERNAL") from error
