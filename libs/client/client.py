@@ -72,6 +72,10 @@ class Client:
         """The access token that calls carry; set by `login`."""
         return self._calls.token
 
+    @token.setter
+    def token(self, token: str | None) -> None:
+        self._calls.token = token
+
     # Accounts.
 
     async def register(
