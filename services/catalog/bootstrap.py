@@ -1,0 +1,23 @@
+"""Wires the catalog service into a process."""
+
+from __future__ import annotations
+
+from llmchat.catalog.v1.catalog_service_pb2 import DESCRIPTOR
+
+from libs.common.documents.unit import Unit
+from libs.common.process import Process
+from services.catalog.collections import MODELS
+from services.catalog.initial_models import initial_models
+from services.catalog.model import add_missing
+from services.catalog.service import CatalogService
+
+
+async def bootstrap(process: Process) -> None:
+    """Adds the models that the catalog lacks, then serves them."""
+    documents = await process.documents("catalog", [MODELS])
+
+    async def seed(unit: Unit) -> None:
+        await add_missing(unit, initial_models())
+
+    await documents.unit(seed)
+    process.server.add(DESCRIPTOR.services_by_name["CatalogService"], CatalogService(documents))

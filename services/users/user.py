@@ -1,0 +1,116 @@
+"""The rules of an account, as its owner meets them.
+
+Another person's account is NotFound, with the words of one that does not exist.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+
+from llmchat.users.stored.v1.user_pb2 import UsernameRecord, UserRecord
+from llmchat.users.v1.user_pb2 import USER_STATUS_ACTIVE, User, UserSettings
+from llmchat.users.v1.users_service_pb2 import CreateUserRequest, UpdateUserRequest
+
+from libs.common.clock import timestamp
+from libs.common.context import Caller
+from libs.common.documents.documents import Documents
+from libs.common.documents.masks import apply_mask
+from libs.common.documents.unit import Unit, new_id, require_etag
+from libs.common.errors import AlreadyExists, Invalid, NotFound
+from services.users.collections import USERNAMES, USERS
+
+ME = "me"
+_CHANGEABLE = ("display_name", "settings")
+
+
+async def create_user(unit: Unit, request: CreateUserRequest, password_hash: str) -> User:
+    """Stages an account and the record that makes its name unique.
+
+    Raises:
+        AlreadyExists: the username is taken, in whatever case (reason USERNAME_TAKEN).
+    """
+    name_id = username_id(request.username)
+    if await unit.find(USERNAMES, name_id) is not None:
+        raise AlreadyExists("the username is taken", reason="USERNAME_TAKEN", metadata={"field": "username"})
+    record = UserRecord(
+        id=new_id(USERS),
+        username=request.username,
+        display_name=request.display_name,
+        password_hash=password_hash,
+        created_at=timestamp(unit.now),
+        updated_at=timestamp(unit.now),
+        settings=_with_defaults(request.settings),
+        status=USER_STATUS_ACTIVE,
+    )
+    unit.create(USERS, record)
+    unit.create(USERNAMES, UsernameRecord(id=name_id, user_id=record.id))
+    return view(record)
+
+
+async def read_user(documents: Documents, caller: Caller, id: str) -> User:
+    """The caller's account, by its id or as `me`.
+
+    Raises:
+        NotFound: there is none, or it is another person's.
+    """
+    return view(await _own(documents, caller, id))
+
+
+async def update_user(unit: Unit, caller: Caller, request: UpdateUserRequest) -> User:
+    """Stages the fields that the mask names; a setting that it names without a value gets its default.
+
+    Raises:
+        NotFound: there is no such account of the caller's.
+        Stale: the account has moved since the given etag.
+        Invalid: the mask names what cannot be changed, or the new display name is empty.
+    """
+    record = await _own(unit, caller, request.user.id)
+    require_etag(record, request.user.etag)
+    apply_mask(request.update_mask, request.user, record, _CHANGEABLE)
+    if not record.display_name:
+        raise Invalid.field("user.display_name", "must be at least 1 character")
+    record.settings.CopyFrom(_with_defaults(record.settings))
+    record.updated_at.CopyFrom(timestamp(unit.now))
+    return view(unit.put(USERS, record))
+
+
+def username_id(username: str) -> str:
+    """The id under which a username is unique: the SHA-256 of its form without case (NFKC, case-folded)."""
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
+    return hashlib.sha256(folded.encode()).hexdigest()
+
+
+def view(record: UserRecord) -> User:
+    """What the API shows of an account: all but the password's hash and what only administrators may know."""
+    user = User(
+        id=record.id,
+        username=record.username,
+        display_name=record.display_name,
+        created_at=record.created_at,
+        updated_at=record.updated_at,
+        settings=record.settings,
+        status=record.status,
+        etag=record.etag,
+    )
+    if record.HasField("last_login_at"):
+        user.last_login_at.CopyFrom(record.last_login_at)
+    return user
+
+
+async def _own(documents: Documents | Unit, caller: Caller, id: str) -> UserRecord:
+    record = await documents.find(USERS, caller.user_id) if id in (ME, caller.user_id) else None
+    if record is None:
+        raise NotFound("user", id)
+    return record
+
+
+def _with_defaults(given: UserSettings) -> UserSettings:
+    settings = UserSettings(
+        default_model="claude-3.5-sonnet",
+        default_temperature=0.7,
+        system_prompt="You are a helpful AI assistant.",
+        streaming_enabled=True,
+    )
+    settings.MergeFrom(given)
+    return settings
