@@ -1,0 +1,1 @@
+"""The five services of llmchat, a folder each."""

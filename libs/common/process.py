@@ -32,6 +32,8 @@ from libs.common.store.port import CollectionSpec
 
 _log = logging.getLogger(__name__)
 
+SERVICES = ("users", "threads", "messages", "catalog", "operations")
+
 # Wires one service into a process from its settings: the whole of a service's composition.
 Bootstrap = Callable[["Process"], Awaitable[None]]
 
@@ -49,32 +51,30 @@ class Process:
         self.stack = stack
         self.holder = f"{socket.gethostname()}.{str(ULID()).lower()}"
         self.bus: Bus = InProcessBus()
-        self.tokens = Tokens(key.derive("tokens"), user_life=settings.token_life)
+        self.tokens = Tokens(key.derive("tokens"), clock)
         self.server = Server(
             settings.listen,
             reflection=settings.reflection,
             default_deadline=settings.default_deadline,
             authenticate=self.tokens.verify,
+            clock=clock,
         )
+        self.server.bind()
         self._background: list[Callable[[], Awaitable[None]]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
     async def documents(self, service: str, specs: Sequence[CollectionSpec[Any]]) -> Documents:
         """Opens the service's store with its collections; closed when the process ends."""
-        store = await open_store(
-            self.settings.store_url,
-            service,
-            (*specs, *SYSTEM_COLLECTIONS),
-            clock=self.clock,
-            slow_query=self.settings.slow_query,
-        )
+        held = (*specs, *SYSTEM_COLLECTIONS)
+        slow_ms = self.settings.slow_query * 1000
+        store = open_store(self.settings.store_url, service, held, clock=self.clock, slow_ms=slow_ms)
         self.stack.push_async_callback(store.close)
         page_tokens = PageTokens(self.key.derive(f"pages.{service}"))
         return Documents(store, self.clock, page_tokens, Digest(self.key.derive(f"requests.{service}")))
 
     def channels(self, service: str) -> Channels:
         """Stubs of the other services, for calls in the name of `service`."""
-        channels = Channels(lambda _: self.server.address, service, self.tokens)
+        channels = Channels(dict.fromkeys(SERVICES, self.server.address), service, self.tokens)
         self.stack.push_async_callback(channels.close)
         return channels
 
@@ -136,7 +136,7 @@ async def open_process(
 def _secret(settings: Settings, folder: Path | None) -> SecretKey:
     if settings.secret_key is not None:
         return SecretKey.parse(settings.secret_key.get_secret_value())
-    return SecretKey.load_or_create(folder / "secret.key") if folder else SecretKey.random()
+    return SecretKey.load_or_create(folder / "secret.key") if folder else SecretKey.generate()
 
 
 async def _supervised(work: Callable[[], Awaitable[None]]) -> None:

@@ -13,16 +13,19 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LLMCHAT_", extra="ignore")
 
-    listen: str = Field("127.0.0.1:50051", description="Address and port to serve; port 0 takes a free one.")
-    store_url: str = Field("sqlite:///./data", description="Where documents are kept.")
+    listen: str = Field(default="127.0.0.1:50051", description="Address and port to serve; port 0 takes a free one.")
+    store_url: str = Field(default="sqlite:///./data", description="Where documents are kept.")
     secret_key: SecretStr | None = Field(
-        None, description="32 bytes in base64 that all keys derive from; made and kept in the data folder when left out."
+        default=None,
+        description="32 bytes in base64 that all keys derive from; left out: made and kept in the data folder.",
     )
-    reflection: bool = Field(True, description="Whether grpcurl may ask what there is to call.")
-    token_life: float = Field(3600, gt=0, description="Seconds that a sign-in lasts.")
-    default_deadline: float = Field(30, gt=0, description="Seconds for a unary call that sets no deadline.")
-    stop_grace: float = Field(5, ge=0, description="Seconds that running calls get at a stop.")
-    slow_query: float = Field(0.05, gt=0, description="Seconds from which a store call is logged as slow.")
-    redelivery_interval: float = Field(2, gt=0, description="Seconds between looks for unsettled events.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="The least severe log line.")
-    log_format: Literal["text", "json"] = Field("text", description="How log lines look.")
+    reflection: bool = Field(default=True, description="Whether grpcurl may ask what there is to call.")
+    token_life: float = Field(default=3600, gt=0, description="Seconds that a sign-in lasts.")
+    default_deadline: float = Field(default=30, gt=0, description="Seconds for a unary call that sets no deadline.")
+    stop_grace: float = Field(default=5, ge=0, description="Seconds that running calls get at a stop.")
+    slow_query: float = Field(default=0.05, gt=0, description="Seconds from which a store call is logged as slow.")
+    redelivery_interval: float = Field(default=2, gt=0, description="Seconds between looks for unsettled events.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="The least severe log line."
+    )
+    log_format: Literal["text", "json"] = Field(default="text", description="How log lines look.")

@@ -39,6 +39,11 @@ class SecretKey:
         return cls(secret)
 
     @classmethod
+    def generate(cls) -> SecretKey:
+        """A new one, for an installation that keeps nothing."""
+        return cls(secrets.token_bytes(KEY_BYTES))
+
+    @classmethod
     def load_or_create(cls, path: Path) -> SecretKey:
         """Reads the key file, or writes a new one that only its owner may read.
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Protocol, TypeVar, cast
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from llmchat.store.v1.request_pb2 import RequestRecord
 
@@ -17,19 +19,20 @@ from libs.common.documents.pages import Page, PageTokens
 from libs.common.documents.system import REQUESTS
 from libs.common.documents.unit import Unit
 from libs.common.errors import Conflict, Contended, Invalid, NotFound
-from libs.common.store.fields import read_field
-from libs.common.store.port import CollectionSpec, Cursor, Query, Store
+from libs.common.store.fields import indexed_field
+from libs.common.store.port import CollectionSpec, Cursor, Query, Store, Stored
 
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
 _ATTEMPTS = 10
 _LONGEST_PAUSE = 0.1
+_PAGE_BYTES = 3 * 2**20
 
 
 class Digest(Protocol):
     """A keyed digest of a request, by which a repeat is told from another request with the same id."""
 
-    def __call__(self, method: str, request: Message) -> bytes:
+    def __call__(self, method: str, message: Message, /) -> bytes:
         """The digest; `request_id` itself does not count."""
         ...
 
@@ -70,16 +73,12 @@ class Documents:
             Invalid: the token is not one that this query gave this caller.
         """
         after = self._page_tokens.read(query, page_token) if page_token else None
-        beyond = Query(
-            query.spec, query.index, query.equals, query.prefix, query.descending, after, query.limit + 1
-        )
-        found = await self.store.query(beyond)
+        found = await self.store.query(replace(query, after=after, limit=query.limit + 1))
+        fitting = min(query.limit, _fitting(found))
         next_token = ""
-        if len(found) > query.limit:
-            found.pop()
-            last = found[-1]
-            value = read_field(last.message, query.index.order) if query.index else None
-            next_token = self._page_tokens.issue(query, Cursor(value, last.id))
+        if len(found) > fitting:
+            found = found[:fitting]
+            next_token = self._page_tokens.issue(query, _place(query, found[-1]))
         total = await self.store.count(query) if count else None
         return Page([stored.message for stored in found], next_token, total)
 
@@ -133,3 +132,20 @@ class Documents:
             return result
 
         return await self.unit(recorded)
+
+
+def _fitting(found: Sequence[Stored[M]]) -> int:
+    """How many of the documents fit into one answer: gRPC lets 4 MiB through; at least one."""
+    size = 0
+    for number, stored in enumerate(found):
+        size += stored.message.ByteSize()
+        if size > _PAGE_BYTES and number:
+            return number
+    return len(found)
+
+
+def _place(query: Query[M], last: Stored[M]) -> Cursor:
+    if query.index is None:
+        return Cursor(None, last.id)
+    order = indexed_field(cast(Descriptor, last.message.DESCRIPTOR), query.index.order)
+    return Cursor(order.read(last.message), last.id)

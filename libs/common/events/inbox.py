@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from llmchat.store.v1.outbox_pb2 import InboxMark, OutboxEvent
 
 from libs.common.clock import timestamp
-from libs.common.context import Caller, Call, enter_call
+from libs.common.context import Call, Caller, enter_call
 from libs.common.documents.documents import Documents
 from libs.common.documents.system import INBOX
 from libs.common.documents.unit import Unit
@@ -21,8 +21,8 @@ from libs.common.events.table import EVENTS
 
 _log = logging.getLogger(__name__)
 
-# Stages one step of the effect in the unit. Gets the progress that the step before returned (empty at first) and returns
-# where to go on, or None once the effect is whole: so a large effect goes in pages and a crash resumes.
+# Stages one step of the effect in the unit. Gets the progress that the step before returned (empty at first) and
+# returns where to go on, or None once the effect is whole: so a large effect goes in pages and a crash resumes.
 Handler = Callable[[Unit, Message, str], Awaitable[str | None]]
 
 

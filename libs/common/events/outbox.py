@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
@@ -85,9 +86,9 @@ class Outbox:
     async def _take_acks(self, acks: AsyncIterator[Delivery]) -> None:
         async for delivery in acks:
             consumer, event_id = delivery.payload.decode().split(" ", 1)
-            await self._documents.unit(lambda unit, c=consumer, e=event_id: self._settle(unit, c, e))
+            await self._documents.unit(partial(self._settle, consumer, event_id))
 
-    async def _settle(self, unit: Unit, consumer: str, event_id: str) -> None:
+    async def _settle(self, consumer: str, event_id: str, unit: Unit) -> None:
         event = await unit.find(OUTBOX, event_id)
         if event is None or consumer not in event.waiting_for:
             return
@@ -104,9 +105,9 @@ class Outbox:
                 continue
             if not everything and milliseconds(event.next_attempt_at) > now:
                 return
-            await self._documents.unit(lambda unit, id=event.id: self._attempt(unit, id))
+            await self._documents.unit(partial(self._attempt, event.id))
 
-    async def _attempt(self, unit: Unit, event_id: str) -> None:
+    async def _attempt(self, event_id: str, unit: Unit) -> None:
         event = await unit.find(OUTBOX, event_id)
         if event is None:
             return

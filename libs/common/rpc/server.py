@@ -68,6 +68,30 @@ class Server:
         self._services: list[str] = []
         self._health = health.aio.HealthServicer()
         self._server: aio.Server | None = None
+        self._bound: aio.Server | None = None
+        self._port = 0
+
+    def bind(self) -> aio.Server:
+        """Takes the address, so that what is wired before `start` may know its port.
+
+        Raises:
+            Unavailable: the address is taken or cannot be bound.
+        """
+        if self._bound is None:
+            server = aio.server(options=_OPTIONS)
+            try:
+                self._port = server.add_insecure_port(self._listen)
+            except RuntimeError as error:
+                text = f"cannot listen on {self._listen}: address already in use or not of this machine"
+                raise errors.Unavailable(text, reason="ADDRESS_IN_USE", retry_after=None) from error
+            self._bound = server
+        return self._bound
+
+    @property
+    def address(self) -> str:
+        """Where clients on this machine reach the server, once it is bound."""
+        host = self._listen.rpartition(":")[0]
+        return f"{'127.0.0.1' if host in ('0.0.0.0', '[::]') else host}:{self._port}"  # noqa: S104 # compared, not bound
 
     def add(self, service: ServiceDescriptor, servicer: object) -> None:
         """Serves every method of `service` by the method of `servicer` with that name.
@@ -87,27 +111,22 @@ class Server:
         self._handlers.append(handler)
 
     async def start(self) -> int:
-        """Binds the address and serves; gives the port.
+        """Serves what was added, on the address that `bind` took or takes now; gives the port.
 
         Raises:
             Unavailable: the address is taken or cannot be bound.
         """
-        server = aio.server(options=_OPTIONS)
+        server = self.bind()
         server.add_generic_rpc_handlers(tuple(self._handlers))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if self._reflection:
             names = (*self._services, health.SERVICE_NAME, reflection.SERVICE_NAME)
             reflection.enable_server_reflection(names, server)
-        try:
-            port = server.add_insecure_port(self._listen)
-        except RuntimeError as error:
-            text = f"cannot listen on {self._listen}: address already in use or not of this machine"
-            raise errors.Unavailable(text, reason="ADDRESS_IN_USE", retry_after=None) from error
         await server.start()
         for name in self._services:
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
         self._server = server
-        return port
+        return self._port
 
     async def stop(self, grace: float) -> None:
         """Reports NOT_SERVING, runs `on_stopping`, refuses new calls and cuts those that outlast `grace` seconds."""

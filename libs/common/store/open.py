@@ -49,11 +49,16 @@ def open_store(
     return Journaled(Metered(_provider(url, service, held), slow_ms), held, clock)
 
 
+def folder_of(url: str) -> Path | None:
+    """The folder that a URL keeps its documents in; None where they are kept otherwise."""
+    return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) and len(url) > len(_SQLITE) else None
+
+
 def _provider(url: str, service: str, specs: Sequence[CollectionSpec[Any]]) -> Store:
     if url == _MEMORY:
         return MemoryStore(specs)
-    if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
-        folder = Path(url.removeprefix(_SQLITE))
+    folder = folder_of(url)
+    if folder is not None:
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:

@@ -1,4 +1,4 @@
-"""The provider over stdlib sqlite3: one file, WAL, `synchronous=FULL`, one writer thread with group commit.
+"""The provider over stdlib sqlite3: one file, WAL, `synchronous=FULL`, group commit.
 
 Reads are short and run on the event loop on a connection of their own. A store belongs to one event loop.
 """
@@ -9,11 +9,13 @@ import asyncio
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 
 from libs.common.errors import Conflict, DomainError, Unavailable
@@ -98,7 +100,7 @@ class SqliteStore:
         return int(rows[0][0]) if rows else 0
 
     async def commit(self, writes: Sequence[Write]) -> None:
-        """Hands the writes to the writer thread; everything that can be wrong with them alone is found before."""
+        """Encodes the writes at once and hands them to the next group; a cancelled caller's writes go on."""
         self._check_open()
         check_writes(writes, self._specs)
         if writes:
@@ -131,64 +133,101 @@ class SqliteStore:
 
 @dataclass(frozen=True, slots=True)
 class _Unit:
-    """What one caller wants committed. No statements: the last unit ever."""
+    """What one caller wants committed."""
 
     statements: list[Statement]
     done: asyncio.Future[None]
 
 
 class _Writer:
-    """The thread that owns the writing connection: whatever waits is committed together."""
+    """Group commit: while one transaction becomes durable, callers' units wait; then they run together in the next.
+
+    Statements run on the event loop, the COMMIT with its fsync in a thread. (Statements in the thread would each wait
+    for the interpreter lock: with a busy loop that makes a commit take a hundred times longer.)
+    """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
         self._path = path
-        self._units: SimpleQueue[_Unit] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name=f"writer of {path.name}", daemon=True)
+        self._waiting: deque[_Unit] = deque()
+        self._running = False
+        self._applied: SimpleQueue[Callable[[sqlite3.Error | None], object] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._commit, name=f"commits of {path.name}", daemon=True)
         self._thread.start()
 
     def hand_in(self, statements: list[Statement]) -> asyncio.Future[None]:
-        done = asyncio.get_running_loop().create_future()
-        self._units.put(_Unit(statements, done))
-        return done
+        loop = asyncio.get_running_loop()
+        unit = _Unit(statements, loop.create_future())
+        self._waiting.append(unit)
+        if not self._running:
+            self._running = True
+            # Not at once: whoever else is about to commit in this turn of the loop joins.
+            loop.call_soon(self._start)
+        return unit.done
 
     async def close(self) -> None:
         if self._thread.is_alive():
             await self.hand_in([])
+            self._applied.put(None)
+            self._thread.join()
+            self._connection.close()
 
-    def _run(self) -> None:
-        while True:
-            group, last = self._waiting()
-            if group:
-                _resolve(group, self._commit(group))
-            if last is not None:
-                self._connection.close()
-                _resolve([last], [None])
-                return
+    def _start(self) -> None:
+        """Runs the units that wait in one transaction and lets the thread commit it."""
+        group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _GROUP))]
+        outcomes: list[DomainError | None] = []
 
-    def _waiting(self) -> tuple[list[_Unit], _Unit | None]:
-        """Blocks for a unit, then takes what waits behind it; beside them the last unit ever, once it comes."""
-        group: list[_Unit] = []
-        with suppress(Empty):
-            while len(group) < _GROUP:
-                unit = self._units.get(block=not group)
-                if not unit.statements:
-                    return group, unit
-                group.append(unit)
-        return group, None
+        def finish(error: sqlite3.Error | None) -> None:
+            self._finish(group, outcomes, error)
 
-    def _commit(self, group: list[_Unit]) -> Sequence[DomainError | None]:
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            outcomes = [self._apply(unit, len(group) > 1) for unit in group]
-            self._connection.execute("ROLLBACK" if all(outcomes) else "COMMIT")
-        except Exception as error:
-            # Whatever it is, the thread outlives it and the callers hear of it.
-            _log.exception("%s: a commit of %d units failed", self._path, len(group))
-            if self._connection.in_transaction:
+            outcomes.extend(self._apply(unit, len(group) > 1) for unit in group)
+            nothing = all(outcomes)
+            if nothing:
                 self._connection.execute("ROLLBACK")
-            return [Unavailable(f"{self._path}: {error}") for _ in group]
-        return outcomes
+        except sqlite3.Error as error:
+            finish(error)
+            return
+        if nothing:
+            finish(None)
+        else:
+            self._applied.put(partial(group[0].done.get_loop().call_soon_threadsafe, finish))
+
+    def _commit(self) -> None:
+        """The thread: makes one transaction after the other durable."""
+        while (tell := self._applied.get()) is not None:
+            failure: sqlite3.Error | None = None
+            try:
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                failure = error
+            # A loop that is closed has nobody left who waits.
+            with suppress(RuntimeError):
+                tell(failure)
+
+    def _finish(self, group: list[_Unit], outcomes: Sequence[DomainError | None], error: sqlite3.Error | None) -> None:
+        """Tells every caller what became of its unit, then goes on with those that came meanwhile."""
+        if error is not None:
+            _log.error("%s: a commit of %d units failed: %s", self._path, len(group), error)
+            with suppress(sqlite3.Error):  # SQLite has rolled back by itself
+                self._connection.execute("ROLLBACK")
+            outcomes = [Unavailable(f"{self._path}: {error}") for _ in group]
+        for unit, outcome in zip(group, outcomes, strict=True):
+            if unit.done.done():  # its caller was cancelled
+                continue
+            if outcome is None:
+                unit.done.set_result(None)
+            else:
+                unit.done.set_exception(outcome)
+        # After the callers that were just told: what they commit next joins.
+        group[0].done.get_loop().call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if self._waiting:
+            self._start()
+        else:
+            self._running = False
 
     def _apply(self, unit: _Unit, shared: bool) -> Conflict | None:
         """Runs one unit. What it began before a conflict is undone if the transaction has other units."""
@@ -213,21 +252,6 @@ class _Writer:
         except sqlite3.IntegrityError:
             return False
         return statement.rows is None or statement.rows == touched
-
-
-def _resolve(units: list[_Unit], outcomes: Sequence[DomainError | None]) -> None:
-    def resolve() -> None:
-        for unit, outcome in zip(units, outcomes, strict=True):
-            if unit.done.done():  # its caller was cancelled
-                continue
-            if outcome is None:
-                unit.done.set_result(None)
-            else:
-                unit.done.set_exception(outcome)
-
-    # A loop that is closed has nobody left who waits.
-    with suppress(RuntimeError):
-        units[0].done.get_loop().call_soon_threadsafe(resolve)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

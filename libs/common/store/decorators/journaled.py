@@ -66,7 +66,8 @@ class Journaled:
             Invalid: see `Store.commit`.
         """
         if not any(write.collection in self._journaled for write in writes):
-            return await self._store.commit(writes)
+            await self._store.commit(writes)
+            return
         check_writes(writes, self._specs)
         if not self._caught_up:
             await self._catch_up()
@@ -78,7 +79,7 @@ class Journaled:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 await self._store.commit(await self._with_entries(writes))
-                return None
+                return
             except Conflict as conflict:
                 if attempt == _ATTEMPTS or (conflict.collection, conflict.id) not in untied:
                     raise

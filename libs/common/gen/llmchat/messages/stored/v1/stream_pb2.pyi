@@ -11,18 +11,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Chunk(_message.Message):
-    __slots__ = ("id", "first_seq", "tokens", "sealed", "schema_version")
+    __slots__ = ("id", "first_seq", "tokens", "schema_version")
     ID_FIELD_NUMBER: _ClassVar[int]
     FIRST_SEQ_FIELD_NUMBER: _ClassVar[int]
     TOKENS_FIELD_NUMBER: _ClassVar[int]
-    SEALED_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
     id: str
     first_seq: int
     tokens: _tokens_pb2.Tokens
-    sealed: bool
     schema_version: int
-    def __init__(self, id: _Optional[str] = ..., first_seq: _Optional[int] = ..., tokens: _Optional[_Union[_tokens_pb2.Tokens, _Mapping]] = ..., sealed: _Optional[bool] = ..., schema_version: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., first_seq: _Optional[int] = ..., tokens: _Optional[_Union[_tokens_pb2.Tokens, _Mapping]] = ..., schema_version: _Optional[int] = ...) -> None: ...
 
 class Conversation(_message.Message):
     __slots__ = ("id", "user_id", "last_position", "turns", "deleted", "updated_at", "schema_version")

@@ -1,0 +1,42 @@
+"""A process from its start to its stop: settings, logs, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+
+from pydantic import ValidationError
+
+from libs.common.errors import DomainError
+from libs.common.logs import configure_logging
+from libs.common.process import Bootstrap, open_process
+from libs.common.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+
+def serve(bootstraps: Sequence[Bootstrap]) -> None:
+    """Serves until SIGTERM or SIGINT; what cannot start says so in one line and exits with 1."""
+    try:
+        settings = Settings()
+        configure_logging(settings.log_level, settings.log_format)
+        asyncio.run(_serve(settings, bootstraps))
+    except ValidationError as error:
+        # Only the names and the rules: a value may be a secret.
+        faults = (f"LLMCHAT_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        sys.exit("llmchat: " + "; ".join(faults))
+    except DomainError as error:
+        sys.exit(f"llmchat: {error.text}")
+
+
+async def _serve(settings: Settings, bootstraps: Sequence[Bootstrap]) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with open_process(settings, bootstraps) as process:
+        _log.info("serving on %s", process.server.address)
+        await stop.wait()
+        _log.info("stopping")

@@ -1,0 +1,7 @@
+"""Runs this one service."""
+
+from libs.common.main import serve
+from services.messages.bootstrap import bootstrap
+
+if __name__ == "__main__":
+    serve([bootstrap])

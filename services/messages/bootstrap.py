@@ -1,0 +1,45 @@
+"""Wires the messages service from its settings."""
+
+from __future__ import annotations
+
+from llmchat.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from llmchat.messages.v1.messages_service_pb2 import DESCRIPTOR
+from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
+
+from libs.common.process import Process
+from services.messages.collections import COLLECTIONS
+from services.messages.generations import Generations
+from services.messages.hub import Hub
+from services.messages.models import Models
+from services.messages.providers.open import open_providers
+from services.messages.service import MessagesService
+from services.messages.settings import MessagesSettings
+from services.messages.subscribers import ThreadDeletion
+
+
+async def bootstrap(process: Process) -> None:
+    """Opens the store and the providers, serves, generates, consumes."""
+    settings = MessagesSettings()
+    documents = await process.documents("messages", COLLECTIONS)
+    channels = process.channels("messages")
+    threads = channels.stub("threads", ThreadsServiceStub)
+    providers = open_providers(settings)
+    for provider in providers.values():
+        process.stack.push_async_callback(provider.close)
+    models = Models(channels.stub("catalog", CatalogServiceStub), providers)
+    hub = Hub(settings.follower_queue)
+    generations = Generations(
+        documents,
+        process.outbox("messages", documents),
+        hub,
+        models,
+        holder=process.holder,
+        linger=settings.chunk_linger,
+        lease_seconds=settings.lease_seconds,
+    )
+    process.stack.push_async_callback(generations.close)
+    process.background(generations.run)
+    process.consume("messages", documents, {"thread.deleted": ThreadDeletion(generations).handle})
+    process.server.on_stopping.append(hub.close)
+    service = MessagesService(documents, hub, models, threads, generations, settings.watchdog)
+    process.server.add(DESCRIPTOR.services_by_name["MessagesService"], service)

@@ -1,0 +1,17 @@
+"""What the messages service owns."""
+
+from __future__ import annotations
+
+from llmchat.messages.stored.v1.stream_pb2 import Chunk, Conversation
+from llmchat.messages.v1.message_pb2 import Message
+
+from libs.common.store.port import CollectionSpec, Index
+
+MESSAGES = CollectionSpec(
+    "messages", Message, "msg", (Index(("thread_id",), "position"), Index(("thread_id", "model_id"), "position"))
+)
+# The tokens reach the journal with the message that they end up in.
+CHUNKS = CollectionSpec("message_chunks", Chunk, journaled=False)
+CONVERSATIONS = CollectionSpec("conversations", Conversation)
+
+COLLECTIONS = (MESSAGES, CHUNKS, CONVERSATIONS)

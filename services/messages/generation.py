@@ -1,0 +1,139 @@
+"""One attempt at an answer: from the provider's pieces to stored, then delivered, tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import suppress
+from dataclasses import dataclass
+
+from llmchat.messages.v1.message_pb2 import (
+    MESSAGE_STATUS_CANCELLED,
+    MESSAGE_STATUS_COMPLETE,
+    MESSAGE_STATUS_FAILED,
+    Message,
+    MessageStatus,
+)
+
+from libs.common.documents.documents import Documents
+from libs.common.documents.unit import Unit
+from libs.common.errors import DomainError
+from services.messages.chunks import MAX_CHUNK_TOKENS, create_chunk
+from services.messages.hub import Hub, LiveTokens
+from services.messages.providers.port import Prompt, Provider, ProviderError, Usage
+
+_log = logging.getLogger(__name__)
+
+# The seeds' limit on an assistant's message, and a bound on its text that keeps the document within any engine's size.
+MAX_TOKENS = 10_000
+MAX_TEXT = 250_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a generation ended; `code` and `text` say why it failed. `total_tokens` is the provider's count, if any."""
+
+    status: MessageStatus
+    code: str = ""
+    text: str = ""
+    total_tokens: int | None = None
+
+
+CANCELLED = Outcome(MESSAGE_STATUS_CANCELLED)
+INTERRUPTED = Outcome(MESSAGE_STATUS_FAILED, "INTERRUPTED", "the process that wrote this answer ended")
+
+
+class Generation:
+    """The only writer of a message's chunks. Tokens gather during a commit, and for `linger` seconds at most.
+
+    Delivered is only what is stored. After `run`, `tokens` holds all that was collected, the first `stored` of which
+    are in chunks: the rest goes into the commit that ends the message.
+    """
+
+    def __init__(self, message: Message, documents: Documents, hub: Hub, linger: float) -> None:
+        self.message = message
+        self.tokens: list[str] = []
+        self.stored = 0
+        self._documents = documents
+        self._hub = hub
+        self._linger = linger
+        self._characters = 0
+        self._arrived = asyncio.Event()
+        self._outcome: Outcome | None = None
+        self._collecting: asyncio.Task[None] | None = None
+
+    def stop(self, outcome: Outcome) -> None:
+        """Ends the attempt with what it has; an outcome that stands already stays."""
+        self._end(outcome)
+        if self._collecting is not None:
+            self._collecting.cancel()
+
+    async def run(self, provider: Provider, prompt: Prompt) -> Outcome:
+        """Collects and stores until the provider, a limit or `stop` ends it.
+
+        Raises:
+            Conflict: another writer has taken this message over.
+            Unavailable: the store does not take the tokens.
+        """
+        self._collecting = asyncio.create_task(self._collect(provider, prompt))
+        try:
+            while True:
+                await self._arrived.wait()
+                if self._outcome is not None:
+                    return self._outcome
+                if self.stored and self._linger:
+                    await asyncio.sleep(self._linger)
+                self._arrived.clear()
+                await self._store_chunk()
+                if self.stored < len(self.tokens) or self._outcome is not None:
+                    self._arrived.set()
+        finally:
+            # The provider's connection is closed before anyone hears that the generation is over.
+            self._collecting.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._collecting
+
+    async def _collect(self, provider: Provider, prompt: Prompt) -> None:
+        total_tokens = None
+        pieces = provider.stream(prompt)
+        try:
+            async for piece in pieces:
+                if isinstance(piece, Usage):
+                    total_tokens = piece.output_tokens
+                    continue
+                if len(self.tokens) >= MAX_TOKENS or self._characters + len(piece) > MAX_TEXT:
+                    self._end(
+                        Outcome(MESSAGE_STATUS_FAILED, "TOO_MANY_TOKENS", "the answer is longer than may be stored")
+                    )
+                    return
+                self.tokens.append(piece)
+                self._characters += len(piece)
+                self._arrived.set()
+            self._end(Outcome(MESSAGE_STATUS_COMPLETE, total_tokens=total_tokens))
+        except ProviderError as error:
+            self._end(Outcome(MESSAGE_STATUS_FAILED, error.code, error.text))
+        except Exception:
+            # A defect in one provider fails its answer, in sight, and leaves no generation without an end.
+            _log.exception("provider of %s failed unexpectedly", self.message.model_id)
+            self._end(Outcome(MESSAGE_STATUS_FAILED, "PROVIDER_ERROR", "the provider failed unexpectedly"))
+        finally:
+            await pieces.aclose()
+
+    def _end(self, outcome: Outcome) -> None:
+        self._outcome = self._outcome or outcome
+        self._arrived.set()
+
+    async def _store_chunk(self) -> None:
+        tokens = self.tokens[self.stored : self.stored + MAX_CHUNK_TOKENS]
+        if not tokens:
+            return
+        unit = Unit(self._documents.store, self._documents.clock())
+        create_chunk(unit, self.message, self.stored + 1, tokens)
+        await unit.commit()
+        self._hub.publish(self.message.id, LiveTokens(self.stored + 1, tokens))
+        self.stored += len(tokens)
+
+
+def failure(error: DomainError) -> Outcome:
+    """The outcome of a generation that could not begin or go on for a reason of our own."""
+    return Outcome(MESSAGE_STATUS_FAILED, error.reason, error.text)

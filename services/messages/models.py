@@ -1,0 +1,47 @@
+"""The catalog as this service sees it: models by id, and the provider that serves each."""
+
+from __future__ import annotations
+
+import time
+
+from llmchat.catalog.v1.catalog_service_pb2 import GetModelRequest
+from llmchat.catalog.v1.catalog_service_pb2_grpc import CatalogServiceAsyncStub
+from llmchat.catalog.v1.model_config_pb2 import ModelConfig
+
+from libs.common.errors import Precondition
+from services.messages.providers.open import Providers
+from services.messages.providers.port import Provider
+
+_FRESH_SECONDS = 30
+
+
+class Models:
+    """Asks the catalog and remembers its answers for 30 seconds."""
+
+    def __init__(self, catalog: CatalogServiceAsyncStub, providers: Providers) -> None:
+        self._catalog = catalog
+        self._providers = providers
+        self._known: dict[str, tuple[float, ModelConfig]] = {}
+
+    async def get(self, model_id: str) -> ModelConfig:
+        """The model.
+
+        Raises:
+            NotFound: the catalog has no such model.
+        """
+        read_at, model = self._known.get(model_id, (0.0, None))
+        if model is None or time.monotonic() - read_at > _FRESH_SECONDS:
+            model = await self._catalog.GetModel(GetModelRequest(id=model_id))
+            self._known[model_id] = (time.monotonic(), model)
+        return model
+
+    def provider(self, model: ModelConfig) -> Provider:
+        """Who serves the model.
+
+        Raises:
+            Precondition: the model is not available, or nothing here serves its provider (reason MODEL_UNAVAILABLE).
+        """
+        provider = self._providers.get(model.provider)
+        if provider is None or not model.status.is_available:
+            raise Precondition(f"the model {model.id} is not available here", reason="MODEL_UNAVAILABLE")
+        return provider

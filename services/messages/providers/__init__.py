@@ -1,0 +1,1 @@
+"""The models' makers, each behind the one port."""

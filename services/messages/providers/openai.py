@@ -1,0 +1,83 @@
+"""OpenAI's models, and those of any server that speaks its chat completions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import openai
+from openai.types.chat import ChatCompletionMessageParam
+
+from services.messages.providers.port import Prompt, ProviderError, Usage
+
+
+class OpenAIProvider:
+    """Through the official SDK. `timeout` is in seconds of silence; `base_url` None means OpenAI's own server."""
+
+    def __init__(self, api_key: str, base_url: str | None, timeout: float) -> None:
+        # Retried by nobody: after the first token a retry would splice two answers.
+        self._client = openai.AsyncOpenAI(api_key=api_key, base_url=base_url, timeout=timeout, max_retries=0)
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Usage, None]:
+        """See `Provider.stream`."""
+        try:
+            chunks = await self._client.chat.completions.create(
+                model=prompt.model,
+                messages=_messages(prompt),
+                # Stored within 0..1; OpenAI's range is 0..2.
+                temperature=openai.omit if prompt.temperature is None else prompt.temperature * 2,
+                max_completion_tokens=prompt.max_output_tokens or openai.omit,
+                stream=True,
+                stream_options={"include_usage": True},
+            )
+            finished = False
+            async with chunks:
+                async for chunk in chunks:
+                    for choice in chunk.choices:
+                        if choice.delta.content:
+                            yield choice.delta.content
+                        finished = finished or choice.finish_reason is not None
+                    if chunk.usage:
+                        yield Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
+        except (openai.OpenAIError, ValueError) as error:
+            raise _provider_error(error) from error
+        if not finished:
+            raise ProviderError("PROVIDER_ERROR", "the provider's stream broke off")
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.close()
+
+
+def _messages(prompt: Prompt) -> list[ChatCompletionMessageParam]:
+    messages: list[ChatCompletionMessageParam] = []
+    if prompt.system:
+        messages.append({"role": "system", "content": prompt.system})
+    for turn in prompt.turns:
+        if turn.role == "user":
+            messages.append({"role": "user", "content": turn.text})
+        else:
+            messages.append({"role": "assistant", "content": turn.text})
+    return messages
+
+
+def _provider_error(error: Exception) -> ProviderError:
+    """The provider's words stay here: they may repeat a part of the key."""
+    match error:
+        case openai.AuthenticationError() | openai.PermissionDeniedError():
+            return ProviderError("AUTHENTICATION", "the provider refused the key")
+        case openai.RateLimitError():
+            return ProviderError("RATE_LIMITED", "the provider's rate limit is reached")
+        case openai.APITimeoutError():
+            return ProviderError("TIMEOUT", "the provider did not answer in time")
+        case openai.APIConnectionError():
+            return ProviderError("OVERLOADED", "the provider cannot be reached")
+        case openai.InternalServerError():
+            return ProviderError("OVERLOADED", f"the provider failed with status {error.status_code}")
+        case openai.BadRequestError() if error.code == "context_length_exceeded":
+            return ProviderError("CONTEXT_TOO_LONG", "the conversation is too long for the model")
+        case openai.BadRequestError() if error.code == "content_policy_violation":
+            return ProviderError("REFUSED", "the provider refused the content")
+        case openai.APIStatusError():
+            return ProviderError("PROVIDER_ERROR", f"the provider answered with status {error.status_code}")
+        case _:
+            return ProviderError("PROVIDER_ERROR", "the provider's stream broke off")

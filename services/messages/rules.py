@@ -1,0 +1,67 @@
+"""What is true of a message at all times, and who may see it."""
+
+from __future__ import annotations
+
+from llmchat.messages.stored.v1.stream_pb2 import Conversation
+from llmchat.messages.v1.message_pb2 import (
+    MESSAGE_STATUS_CANCELLED,
+    MESSAGE_STATUS_COMPLETE,
+    MESSAGE_STATUS_FAILED,
+    Message,
+)
+
+from libs.common.context import Call
+from libs.common.documents.documents import Documents
+from libs.common.errors import NotFound
+from services.messages.collections import CONVERSATIONS, MESSAGES
+
+_ENDED = frozenset((MESSAGE_STATUS_COMPLETE, MESSAGE_STATUS_FAILED, MESSAGE_STATUS_CANCELLED))
+
+
+def has_ended(message: Message) -> bool:
+    """Whether the message will not change any more: its tokens are all in it."""
+    return message.status in _ENDED
+
+
+def text_of(message: Message) -> str:
+    """What the message says, whoever says it."""
+    return message.content or message.tokens.text
+
+
+def thread_not_found(thread_id: str) -> NotFound:
+    """The same for a thread that never was, one that is deleted, and one that is another user's."""
+    return NotFound("thread", thread_id)
+
+
+async def owned_message(documents: Documents, call: Call, id: str) -> Message:
+    """The caller's message.
+
+    Raises:
+        NotFound: there is none, or it is another user's.
+    """
+    message = await documents.find(MESSAGES, id)
+    if message is None or message.user_id != call.caller.user_id:
+        raise NotFound("message", id)
+    return message
+
+
+async def known_conversation(documents: Documents, call: Call, thread_id: str) -> Conversation | None:
+    """The caller's conversation in a thread; None where nothing has been said there yet.
+
+    Raises:
+        NotFound: the thread is deleted, or another user's.
+    """
+    conversation = await documents.find(CONVERSATIONS, thread_id)
+    if conversation is not None:
+        require_own(conversation, call)
+    return conversation
+
+
+def require_own(conversation: Conversation, call: Call) -> None:
+    """Refuses what is deleted or another user's.
+
+    Raises:
+        NotFound: it is one of the two.
+    """
+    if conversation.deleted or conversation.user_id != call.caller.user_id:
+        raise thread_not_found(conversation.id)

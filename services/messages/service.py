@@ -1,0 +1,81 @@
+"""The servicer: one thin method per RPC."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from llmchat.messages.v1.message_pb2 import Message
+from llmchat.messages.v1.messages_service_pb2 import (
+    CancelGenerationRequest,
+    GetMessageRequest,
+    ListMessagesRequest,
+    ListMessagesResponse,
+    SendMessageRequest,
+    StreamEvent,
+    StreamTokensRequest,
+    SuggestTitleRequest,
+    SuggestTitleResponse,
+)
+from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceAsyncStub
+
+from libs.common.context import Call
+from libs.common.documents.documents import Documents
+from services.messages.generations import Generations
+from services.messages.hub import Hub
+from services.messages.models import Models
+from services.messages.reading import list_messages
+from services.messages.rules import owned_message
+from services.messages.sending import Sending
+from services.messages.streams import follow
+from services.messages.titles import suggest_title
+
+
+class MessagesService:
+    """llmchat.messages.v1.MessagesService."""
+
+    def __init__(
+        self,
+        documents: Documents,
+        hub: Hub,
+        models: Models,
+        threads: ThreadsServiceAsyncStub,
+        generations: Generations,
+        watchdog: float,
+    ) -> None:
+        self._documents = documents
+        self._hub = hub
+        self._models = models
+        self._threads = threads
+        self._generations = generations
+        self._sending = Sending(documents, models, threads, generations)
+        self._watchdog = watchdog
+
+    async def SendMessage(self, request: SendMessageRequest, call: Call) -> AsyncIterator[StreamEvent]:
+        """Stores, starts, and follows from the first token."""
+        receipt = await self._sending.send(call, request)
+        async for event in follow(self._documents, self._hub, receipt.message_id, 0, self._watchdog):
+            yield event
+
+    async def StreamTokens(self, request: StreamTokensRequest, call: Call) -> AsyncIterator[StreamEvent]:
+        """Follows from where the reader is."""
+        message = await owned_message(self._documents, call, request.message_id)
+        async for event in follow(self._documents, self._hub, message.id, request.after_seq, self._watchdog):
+            yield event
+
+    async def CancelGeneration(self, request: CancelGenerationRequest, call: Call) -> Message:
+        """Ends it, then shows it as it ended; of itself the same when repeated."""
+        message = await owned_message(self._documents, call, request.message_id)
+        await self._generations.cancel(message.id)
+        return await owned_message(self._documents, call, message.id)
+
+    async def GetMessage(self, request: GetMessageRequest, call: Call) -> Message:
+        """One message."""
+        return await owned_message(self._documents, call, request.id)
+
+    async def ListMessages(self, request: ListMessagesRequest, call: Call) -> ListMessagesResponse:
+        """A page of them."""
+        return await list_messages(self._documents, self._threads, call, request)
+
+    async def SuggestTitle(self, request: SuggestTitleRequest, call: Call) -> SuggestTitleResponse:
+        """A title for a conversation."""
+        return await suggest_title(self._documents, self._models, call, request)

@@ -1,0 +1,99 @@
+"""Following an answer: what is stored, then what is live, each token once and in order."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+
+from llmchat.messages.v1.message_pb2 import Message
+from llmchat.messages.v1.messages_service_pb2 import Ended, Started, StreamEvent, TokenBatch
+
+from libs.common.documents.documents import Documents
+from libs.common.errors import Invalid
+from libs.common.token_text import split_tokens
+from services.messages.chunks import read_tokens
+from services.messages.collections import MESSAGES
+from services.messages.hub import Hub, LiveTokens
+from services.messages.rules import has_ended
+
+# Bounds one event: 10,000 tokens of a message at its largest would come near what gRPC lets through.
+_TOKENS_AN_EVENT = 2000
+
+
+async def follow(
+    documents: Documents, hub: Hub, message_id: str, after_seq: int, watchdog: float
+) -> AsyncIterator[StreamEvent]:
+    """The events of an answer after its token `after_seq`, until it has ended.
+
+    A gap in what is live, a full queue, the end, or `watchdog` seconds of silence send the reader to the store.
+
+    Raises:
+        NotFound: there is no such message, or it was deleted meanwhile.
+        Invalid: `after_seq` is beyond the last stored token (reason OUT_OF_RANGE).
+        Unavailable: this process is stopping.
+    """
+    with hub.follow(message_id) as follower:
+        message = await _opened(documents, message_id, after_seq)
+        yield StreamEvent(message_id=message_id, seq=after_seq, started=Started(message=_without_tokens(message)))
+        seq = after_seq
+        while True:
+            for event in _batches(message_id, seq, await _stored(documents, message, seq)):
+                yield event
+                seq = event.seq
+            if has_ended(message):
+                yield StreamEvent(message_id=message_id, seq=seq, ended=Ended(message=_without_tokens(message)))
+                return
+            while live := await follower.take(watchdog):
+                fresh = _continue(live, seq)
+                if fresh is None:
+                    break
+                for event in _batches(message_id, seq, fresh):
+                    yield event
+                    seq = event.seq
+            message = await documents.get(MESSAGES, message_id)
+
+
+async def _opened(documents: Documents, message_id: str, after_seq: int) -> Message:
+    message = await documents.get(MESSAGES, message_id)
+    if after_seq and not has_ended(message) and not await read_tokens(documents, message, after_seq - 1):
+        # No such token, unless the answer ended in between and took its chunks along.
+        message = await documents.get(MESSAGES, message_id)
+        if not has_ended(message):
+            raise _beyond()
+    if has_ended(message) and after_seq > len(message.tokens.lengths):
+        raise _beyond()
+    return message
+
+
+def _beyond() -> Invalid:
+    return Invalid.field("after_seq", "is beyond the last token", reason="OUT_OF_RANGE")
+
+
+async def _stored(documents: Documents, message: Message, seq: int) -> list[str]:
+    if has_ended(message):
+        return split_tokens(message.tokens, seq)
+    return await read_tokens(documents, message, seq)
+
+
+def _continue(live: Sequence[LiveTokens], seq: int) -> list[str] | None:
+    """The tokens of `live` after `seq`; None where some in between are missing."""
+    fresh: list[str] = []
+    for item in live:
+        known = seq + len(fresh) + 1 - item.first_seq
+        if known < 0:
+            return None
+        fresh += item.tokens[known:]
+    return fresh
+
+
+def _batches(message_id: str, seq: int, tokens: Sequence[str]) -> Iterator[StreamEvent]:
+    for start in range(0, len(tokens), _TOKENS_AN_EVENT):
+        batch = tokens[start : start + _TOKENS_AN_EVENT]
+        seq += len(batch)
+        yield StreamEvent(message_id=message_id, seq=seq, tokens=TokenBatch(tokens=batch))
+
+
+def _without_tokens(message: Message) -> Message:
+    shown = Message()
+    shown.CopyFrom(message)
+    shown.ClearField("tokens")
+    return shown
