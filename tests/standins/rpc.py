@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from google.protobuf.message import Message
 from google.rpc import status_pb2
 from grpc import aio
 from llmchat.messages.v1 import messages_service_pb2 as messages_pb2
-from llmchat.messages.v1.messages_service_pb2_grpc import MessagesServiceAsyncStub, MessagesServiceStub
+from llmchat.messages.v1.messages_service_pb2_grpc import MessagesServiceStub
 from llmchat.threads.v1 import thread_pb2
 from llmchat.threads.v1 import threads_service_pb2 as threads_pb2
-from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceAsyncStub, ThreadsServiceStub
+from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
 
 from libs.common.context import Call
 from libs.common.crypto.tokens import Tokens
 from libs.common.rpc.server import Server
+
+if TYPE_CHECKING:
+    from llmchat.messages.v1.messages_service_pb2_grpc import MessagesServiceAsyncStub
+    from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceAsyncStub
 
 D = TypeVar("D", bound=Message)
 
@@ -37,7 +41,7 @@ class Threads:
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
 
-    async def GetThread(self, request: Message, call: Call) -> Message:  # noqa: N802
+    async def GetThread(self, request: Message, call: Call) -> Message:
         return await self._answer(request, call)
 
     CreateThread = ListThreads = UpdateThread = DeleteThread = SetGeneratedTitle = GetThread
@@ -49,10 +53,10 @@ class Messages:
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
 
-    async def GetMessage(self, request: Message, call: Call) -> Message:  # noqa: N802
+    async def GetMessage(self, request: Message, call: Call) -> Message:
         raise NotImplementedError
 
-    def StreamTokens(self, request: Message, call: Call) -> AsyncGenerator[Message, None]:  # noqa: N802
+    def StreamTokens(self, request: Message, call: Call) -> AsyncGenerator[Message, None]:
         return self._stream(request, call)
 
     SendMessage = StreamTokens
