@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -41,7 +40,7 @@ class SqliteStore:
         self._specs = {name: table.spec for name, table in tables.items()}
         self._reader = reader
         self._writer = writer
-        self._closed = False
+        self._closing: asyncio.Task[None] | None = None
 
     @classmethod
     def open(cls, path: Path, specs: Sequence[CollectionSpec[Any]]) -> SqliteStore:
@@ -112,7 +111,11 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Waits for what was handed in, then lets go of the file; safe to repeat."""
-        self._closed = True
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         await self._writer.close()
         self._reader.close()
 
@@ -120,14 +123,14 @@ class SqliteStore:
         self._check_open()
         try:
             return self._reader.execute(sql, values).fetchall()
-        except UnicodeEncodeError:
-            # Half of a surrogate pair: no stored text is equal to it.
+        except (UnicodeEncodeError, OverflowError):
+            # Half of a surrogate pair, or a number beyond 64 bits: nothing stored is equal to it.
             return []
         except sqlite3.Error as error:
             raise Unavailable(f"{self._path}: {error}") from error
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self._closing is not None:
             raise Unavailable(f"{self._path}: the store is closed")
 
 
@@ -137,6 +140,9 @@ class _Unit:
 
     statements: list[Statement]
     done: asyncio.Future[None]
+
+
+_Applied = tuple[asyncio.AbstractEventLoop, Callable[[Exception | None], None]]
 
 
 class _Writer:
@@ -151,7 +157,7 @@ class _Writer:
         self._path = path
         self._waiting: deque[_Unit] = deque()
         self._running = False
-        self._applied: SimpleQueue[Callable[[sqlite3.Error | None], object] | None] = SimpleQueue()
+        self._applied: SimpleQueue[_Applied | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._commit, name=f"commits of {path.name}", daemon=True)
         self._thread.start()
 
@@ -166,18 +172,17 @@ class _Writer:
         return unit.done
 
     async def close(self) -> None:
-        if self._thread.is_alive():
-            await self.hand_in([])
-            self._applied.put(None)
-            self._thread.join()
-            self._connection.close()
+        await self.hand_in([])
+        self._applied.put(None)
+        self._thread.join()
+        self._connection.close()
 
     def _start(self) -> None:
         """Runs the units that wait in one transaction and lets the thread commit it."""
         group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _GROUP))]
         outcomes: list[DomainError | None] = []
 
-        def finish(error: sqlite3.Error | None) -> None:
+        def finish(error: Exception | None) -> None:
             self._finish(group, outcomes, error)
 
         try:
@@ -186,17 +191,18 @@ class _Writer:
             nothing = all(outcomes)
             if nothing:
                 self._connection.execute("ROLLBACK")
-        except sqlite3.Error as error:
+        except Exception as error:  # whatever it is, the callers hear of it
             finish(error)
             return
         if nothing:
             finish(None)
         else:
-            self._applied.put(partial(group[0].done.get_loop().call_soon_threadsafe, finish))
+            self._applied.put((group[0].done.get_loop(), finish))
 
     def _commit(self) -> None:
         """The thread: makes one transaction after the other durable."""
-        while (tell := self._applied.get()) is not None:
+        while (applied := self._applied.get()) is not None:
+            loop, finish = applied
             failure: sqlite3.Error | None = None
             try:
                 self._connection.execute("COMMIT")
@@ -204,12 +210,12 @@ class _Writer:
                 failure = error
             # A loop that is closed has nobody left who waits.
             with suppress(RuntimeError):
-                tell(failure)
+                loop.call_soon_threadsafe(finish, failure)
 
-    def _finish(self, group: list[_Unit], outcomes: Sequence[DomainError | None], error: sqlite3.Error | None) -> None:
+    def _finish(self, group: list[_Unit], outcomes: Sequence[DomainError | None], error: Exception | None) -> None:
         """Tells every caller what became of its unit, then goes on with those that came meanwhile."""
         if error is not None:
-            _log.error("%s: a commit of %d units failed: %s", self._path, len(group), error)
+            _log.error("%s: a commit of %d units failed", self._path, len(group), exc_info=error)
             with suppress(sqlite3.Error):  # SQLite has rolled back by itself
                 self._connection.execute("ROLLBACK")
             outcomes = [Unavailable(f"{self._path}: {error}") for _ in group]

@@ -28,6 +28,7 @@ _TYPES: dict[type[IndexValue], tuple[str, str]] = {
 
 # SQLite orders every text below every blob.
 _ABOVE = b""
+_MAX_INTEGER = 2**63 - 1
 _RANGE = "id >= ? AND id < ?"
 
 
@@ -107,7 +108,7 @@ class Table:
 
     def written(self, write: Write) -> Statement:
         """The statement of a write; the message is encoded here and not kept."""
-        expected = write.if_revision
+        expected = None if write.if_revision is None else min(write.if_revision, _MAX_INTEGER)
         if isinstance(write, Put):
             values = (write.id, write.message.SerializeToString(), *self.field_values(write.message))
             if expected is None:
