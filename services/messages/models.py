@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from llmchat.catalog.v1.catalog_service_pb2 import GetModelRequest
-from llmchat.catalog.v1.catalog_service_pb2_grpc import CatalogServiceAsyncStub
 from llmchat.catalog.v1.model_config_pb2 import ModelConfig
 
 from libs.common.errors import Precondition
 from services.messages.providers.open import Providers
 from services.messages.providers.port import Provider
+
+if TYPE_CHECKING:
+    from llmchat.catalog.v1.catalog_service_pb2_grpc import CatalogServiceAsyncStub
 
 _FRESH_SECONDS = 30
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llmchat.messages.v1.messages_service_pb2 import ListMessagesRequest, ListMessagesResponse
 from llmchat.threads.v1.threads_service_pb2 import GetThreadRequest
-from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceAsyncStub
 
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
 from libs.common.store.port import Query
 from services.messages.collections import MESSAGES
 from services.messages.rules import known_conversation
+
+if TYPE_CHECKING:
+    from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceAsyncStub
 
 _PAGE_SIZE = 50
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from llmchat.catalog.v1.model_config_pb2 import ModelConfig
 from llmchat.messages.stored.v1.stream_pb2 import Conversation, SendReceipt
 from llmchat.messages.v1.message_pb2 import (
@@ -13,7 +15,6 @@ from llmchat.messages.v1.message_pb2 import (
 )
 from llmchat.messages.v1.messages_service_pb2 import BUSY_POLICY_INTERRUPT, SendMessageRequest
 from llmchat.threads.v1.threads_service_pb2 import GetThreadRequest
-from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceAsyncStub
 from ulid import ULID
 
 from libs.common.clock import timestamp
@@ -27,6 +28,9 @@ from services.messages.history import require_fits
 from services.messages.models import Models
 from services.messages.rules import known_conversation, require_own
 from services.messages.turns import take_turn
+
+if TYPE_CHECKING:
+    from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceAsyncStub
 
 
 class Sending:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from llmchat.messages.v1.message_pb2 import Message
 from llmchat.messages.v1.messages_service_pb2 import (
@@ -16,7 +17,6 @@ from llmchat.messages.v1.messages_service_pb2 import (
     SuggestTitleRequest,
     SuggestTitleResponse,
 )
-from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceAsyncStub
 
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
@@ -28,6 +28,9 @@ from services.messages.rules import owned_message
 from services.messages.sending import Sending
 from services.messages.streams import follow
 from services.messages.titles import suggest_title
+
+if TYPE_CHECKING:
+    from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceAsyncStub
 
 
 class MessagesService:
