@@ -108,21 +108,24 @@ class Worker:
             if len(self._running) >= self._settings.operation_concurrency:
                 return
             if operation.id not in self._running:
-                self._running[operation.id] = tasks.create_task(self._attempt(operation.id))
+                task = tasks.create_task(self._attempt(operation.id))
+                self._running[operation.id] = task
+                # Not in the task itself: one that is cancelled before its first step runs no `finally`.
+                task.add_done_callback(partial(self._make_room, operation.id))
+
+    def _make_room(self, id: str, _: asyncio.Task[None]) -> None:
+        del self._running[id]
+        self._look.set()
 
     async def _attempt(self, id: str) -> None:
         attempt = Attempt(self._documents, self._changes, self._settings, self._holder, id)
         try:
             operation = await attempt.begin()
-            if operation is None:
-                return
-            await self._carry_out(attempt, operation)
-            self._look.set()
+            if operation is not None:
+                await self._carry_out(attempt, operation)
         except DomainError:
             # The store did not take how it went: the operation stands as it was, and a later look takes it up again.
             _log.exception("an attempt at operation %s was not stored", id)
-        finally:
-            del self._running[id]
 
     async def _carry_out(self, attempt: Attempt, operation: Operation) -> None:
         seconds = max(0.0, (milliseconds(operation.timeout_at) - self._documents.clock()) / 1000)
