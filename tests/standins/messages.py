@@ -78,30 +78,30 @@ class StandInMessages(messages_service_pb2_grpc.MessagesServiceServicer):
         self.questions: list[Message] = []
         self._by_request: dict[str, str] = {}
 
-    async def SendMessage(self, request: SendMessageRequest, context: Context) -> AsyncIterator[StreamEvent]:  # noqa: N802
+    async def SendMessage(self, request: SendMessageRequest, context: Context) -> AsyncIterator[StreamEvent]:
         self.sends.append(request)
         if request.request_id not in self._by_request:
             self._by_request[request.request_id] = self._start(request)
         async for event in self._tell(self._by_request[request.request_id], 0, context):
             yield event
 
-    async def StreamTokens(self, request: StreamTokensRequest, context: Context) -> AsyncIterator[StreamEvent]:  # noqa: N802
+    async def StreamTokens(self, request: StreamTokensRequest, context: Context) -> AsyncIterator[StreamEvent]:
         self.resumes.append(request.after_seq)
         if request.message_id not in self.answers:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such answer")
         async for event in self._tell(request.message_id, request.after_seq, context):
             yield event
 
-    async def CancelGeneration(self, request: CancelGenerationRequest, context: Context) -> Message:  # noqa: N802
+    async def CancelGeneration(self, request: CancelGenerationRequest, context: Context) -> Message:
         answer = self.answers[request.message_id]
         answer.message.status = message_pb2.MESSAGE_STATUS_CANCELLED
         answer.ended.set()
         return answer.message
 
-    async def GetMessage(self, request: GetMessageRequest, context: Context) -> Message:  # noqa: N802
+    async def GetMessage(self, request: GetMessageRequest, context: Context) -> Message:
         return self.answers[request.id].message
 
-    async def ListMessages(self, request: ListMessagesRequest, context: Context) -> ListMessagesResponse:  # noqa: N802
+    async def ListMessages(self, request: ListMessagesRequest, context: Context) -> ListMessagesResponse:
         of_thread = [m for m in self._all() if m.thread_id == request.thread_id]
         first = int(request.page_token or 0)
         size = request.page_size or 50
@@ -110,7 +110,7 @@ class StandInMessages(messages_service_pb2_grpc.MessagesServiceServicer):
             messages=of_thread[first : first + size], next_page_token=str(first + size) if more else ""
         )
 
-    async def SuggestTitle(self, request: SuggestTitleRequest, context: Context) -> SuggestTitleResponse:  # noqa: N802
+    async def SuggestTitle(self, request: SuggestTitleRequest, context: Context) -> SuggestTitleResponse:
         return SuggestTitleResponse(title="A title")
 
     def _all(self) -> list[Message]:

@@ -40,7 +40,7 @@ def test_another_file_in_its_place_is_refused_with_its_path(tmp_path: Path, cont
     path = tmp_path / "credentials.json"
     path.write_text(content)
 
-    with pytest.raises(Invalid, match="credentials.json"):
+    with pytest.raises(Invalid, match=r"credentials\.json"):
         Credentials(path).get("here:1")
 
 
