@@ -132,7 +132,7 @@ def from_rpc_error(error: aio.AioRpcError) -> DomainError:
         case StatusCode.RESOURCE_EXHAUSTED:
             return errors.Exhausted(text, reason=reason, retry_after=found.retry_after)
         case StatusCode.UNAVAILABLE | StatusCode.CANCELLED:
-            return errors.Unavailable(text, retry_after=found.retry_after or 1.0)
+            return errors.Unavailable(text, reason=reason, retry_after=found.retry_after if reason else 1.0)
         case StatusCode.DEADLINE_EXCEEDED:
             return errors.DeadlineExceeded(text)
     for kind in (errors.AlreadyExists, errors.Precondition, errors.Unauthenticated, errors.Denied):

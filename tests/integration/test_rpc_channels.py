@@ -1,0 +1,175 @@
+"""One service calls another: what goes along, and which errors come back."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+from llmchat.messages.v1 import messages_service_pb2 as messages_pb2
+from llmchat.messages.v1.messages_service_pb2_grpc import MessagesServiceStub
+from llmchat.threads.v1 import thread_pb2
+from llmchat.threads.v1 import threads_service_pb2 as threads_pb2
+from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
+
+from libs.common import errors
+from libs.common.context import Call, Caller, enter_call
+from libs.common.errors import DomainError, FieldViolation
+from libs.common.rpc.channels import Channels
+from libs.common.rpc.interceptors.deadline import deadline_in
+from tests.standins.rpc import TOKENS, serving
+
+GET = threads_pb2.GetThreadRequest(id="thread_1")
+TITLE = threads_pb2.SetGeneratedTitleRequest(id="thread_1", title="A title")
+STREAM = messages_pb2.StreamTokensRequest(message_id="message_1")
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+ADA = Caller(user_id="user_ada", is_admin=True)
+
+
+@asynccontextmanager
+async def channels_to(target: str, default_deadline: float = 10.0) -> AsyncIterator[Channels]:
+    addresses = {"threads": target, "messages": target}
+    channels = Channels(addresses, "operations", TOKENS, default_deadline=default_deadline)
+    yield channels
+    await channels.close()
+
+
+async def received(call: Call, default_deadline: float = 10.0) -> Call:
+    """What the other service is told of a call made while serving `call`."""
+    calls = []
+
+    async def answer(request: Any, call: Call) -> Message:
+        calls.append(call)
+        return thread_pb2.Thread()
+
+    async with serving(answer) as served, channels_to(served.target, default_deadline) as channels:
+        enter_call(call)
+        await channels.stub("threads", ThreadsServiceStub).SetGeneratedTitle(TITLE)
+    return calls[0]
+
+
+async def raised(error: Exception) -> DomainError:
+    """What a caller meets when the other service raises `error`."""
+
+    async def answer(request: Any, call: Call) -> Message:
+        raise error
+
+    async with serving(answer) as served, channels_to(served.target) as channels:
+        enter_call(Call(caller=ADA))
+        with pytest.raises(DomainError) as caught:
+            await channels.stub("threads", ThreadsServiceStub).GetThread(GET)
+    return caught.value
+
+
+async def test_a_call_is_the_services_own_for_the_user_it_serves() -> None:
+    call = await received(Call(caller=ADA, request_id="call-7", traceparent=TRACE))
+
+    assert call.caller == Caller(user_id="user_ada", service="operations", is_admin=True)
+    assert (call.request_id, call.traceparent) == ("call-7", TRACE)
+
+
+async def test_a_call_in_nobodys_name_is_the_services_alone() -> None:
+    call = await received(Call())
+
+    assert call.caller == Caller(service="operations")
+    assert call.request_id
+
+
+async def test_the_remaining_deadline_goes_along() -> None:
+    remaining = (await received(Call(deadline=deadline_in(3)))).remaining()
+
+    assert remaining is not None
+    assert 1 < remaining <= 3
+
+
+async def test_a_call_without_a_deadline_gets_the_default() -> None:
+    remaining = (await received(Call(), default_deadline=7)).remaining()
+
+    assert remaining is not None
+    assert 5 < remaining <= 7
+
+
+async def test_a_deadline_that_has_passed_ends_the_call() -> None:
+    with pytest.raises(errors.DeadlineExceeded):
+        await received(Call(deadline=deadline_in(0)))
+
+
+async def test_the_token_of_a_caller_is_signed_once_until_it_nears_its_end() -> None:
+    now = 1_000_000
+    signed = []
+
+    class Counting:
+        def issue_service(self, service: str, user_id: str, is_admin: bool) -> tuple[str, int]:
+            signed.append((service, user_id))
+            return f"token {len(signed)}", now + 300_000
+
+    channels = Channels({}, "operations", Counting(), clock=lambda: now)
+    first = [dict(channels.metadata(Call(caller=ADA)))["authorization"] for _ in range(2)]
+    now += 250_000
+    renewed = dict(channels.metadata(Call(caller=ADA)))["authorization"]
+
+    assert (first, renewed) == (["Bearer token 1"] * 2, "Bearer token 2")
+    assert signed == [("operations", "user_ada")] * 2
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.Invalid("title: too long", [FieldViolation("title", "too long")]),
+        errors.Invalid("beyond the end", reason="OUT_OF_RANGE"),
+        errors.NotFound("thread", "thread_1"),
+        errors.AlreadyExists("taken", reason="USERNAME_TAKEN"),
+        errors.Stale("moved"),
+        errors.Contended("busy"),
+        errors.Precondition("not now", reason="BUSY"),
+        errors.Unauthenticated("who?", reason="TOKEN_EXPIRED"),
+        errors.Denied("no"),
+        errors.Exhausted("full", retry_after=2.5),
+        errors.Unavailable("stopping", reason="STOPPING", retry_after=0.5),
+        errors.DeadlineExceeded("late"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+async def test_a_domain_error_comes_back_as_it_was_raised(error: DomainError) -> None:
+    seen = await raised(error)
+
+    assert type(seen) is type(error)
+    assert vars(seen) == vars(error)
+
+
+async def test_another_services_bug_is_no_domain_error_that_a_client_could_take_for_its_own() -> None:
+    seen = await raised(ValueError("the inner workings"))
+
+    assert type(seen) is DomainError
+    assert "the inner workings" not in seen.text
+
+
+async def test_a_service_that_is_not_there_is_unavailable_and_its_address_is_not_told() -> None:
+    async with serving() as served:
+        target = served.target
+    async with channels_to(target) as channels:
+        with pytest.raises(errors.Unavailable) as caught:
+            await channels.stub("threads", ThreadsServiceStub).GetThread(GET)
+
+    assert caught.value.text == "a service cannot be reached"
+
+
+async def test_a_service_without_an_address_is_refused() -> None:
+    async with channels_to("127.0.0.1:1") as channels:
+        with pytest.raises(errors.Precondition, match="'users'"):
+            channels.stub("users", ThreadsServiceStub)
+
+
+async def test_a_stream_is_followed_and_its_error_is_the_domains() -> None:
+    async def stream(request: Any, call: Call) -> AsyncGenerator[Message, None]:
+        yield messages_pb2.StreamEvent(seq=1)
+        raise errors.NotFound("message", "message_1")
+
+    async with serving(stream=stream) as served, channels_to(served.target) as channels:
+        enter_call(Call(caller=ADA))
+        events = channels.stub("messages", MessagesServiceStub).StreamTokens(STREAM)
+        first = await anext(aiter(events))
+        with pytest.raises(errors.NotFound, match="message_1"):
+            await anext(aiter(events))
+
+    assert first.seq == 1
