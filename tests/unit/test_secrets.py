@@ -1,0 +1,138 @@
+"""Keys, passwords, digests, and what may be shown of a message that holds a secret."""
+
+import base64
+import hmac
+import stat
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from llmchat.users.v1 import users_service_pb2 as users_pb2
+
+from libs.common import errors
+from libs.common.crypto.digest import Digest
+from libs.common.crypto.keys import SecretKey
+from libs.common.crypto.passwords import Passwords
+from libs.common.redaction import redacted
+
+KEY = SecretKey(bytes(range(32)))
+
+
+@pytest.fixture
+def passwords() -> Iterator[Passwords]:
+    # bcrypt's lowest cost; the rules do not depend on it.
+    made = Passwords(cost=4)
+    yield made
+    made.close()
+
+
+def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "secret.key"
+
+    made = SecretKey.load_or_create(path)
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert SecretKey.load_or_create(path) == made
+    assert [file.name for file in path.parent.iterdir()] == ["secret.key"]
+
+
+def test_processes_that_start_together_get_the_same_key(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        keys = set(pool.map(SecretKey.load_or_create, [tmp_path / "secret.key"] * 32))
+
+    assert len(keys) == 1
+
+
+def test_a_key_is_read_from_a_setting() -> None:
+    assert SecretKey.parse(f" {base64.b64encode(bytes(range(32))).decode()}\n") == KEY
+
+
+@pytest.mark.parametrize(
+    "setting", ["", "hunter2hunter2", "c2hvcnQ=", "ü" * 44, base64.b64encode(b"l" * 33).decode(), "*" * 44]
+)
+def test_a_malformed_key_is_refused_and_not_shown(setting: str) -> None:
+    with pytest.raises(errors.Invalid, match="the secret key must be base64 of 32 bytes") as caught:
+        SecretKey.parse(setting)
+
+    assert not setting or setting not in caught.value.text
+
+
+def test_a_malformed_key_file_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "secret.key"
+    path.write_bytes(b"\xffnot a key")
+
+    with pytest.raises(errors.Invalid):
+        SecretKey.load_or_create(path)
+    assert path.read_bytes() == b"\xffnot a key"
+
+
+def test_a_key_is_derived_as_rfc_5869_says() -> None:
+    extracted = hmac.digest(bytes(32), KEY.secret, "sha256")
+
+    assert KEY.derive("tokens") == hmac.digest(extracted, b"tokens\x01", "sha256")
+
+
+def test_each_purpose_has_a_key_of_its_own_and_the_secret_is_never_shown() -> None:
+    assert len({KEY.secret, KEY.derive("tokens"), KEY.derive("pages")}) == 3
+    assert repr(KEY) == "SecretKey()"
+
+
+async def test_a_password_is_known_again_and_another_is_not(passwords: Passwords) -> None:
+    hashed = await passwords.hash("correct horse")
+
+    assert await passwords.verify("correct horse", hashed)
+    assert not await passwords.verify("correct horsf", hashed)
+    assert await passwords.hash("correct horse") != hashed
+
+
+@pytest.mark.parametrize(
+    ("password", "other"),
+    [("x" * 72 + "a", "x" * 72 + "b"), ("a\0b", "a\0c"), ("pässwörd 🙂", "pässwörd 🙃"), ("é", "e\u0301")],
+    ids=["beyond 72 bytes", "behind a NUL", "beyond ASCII", "another form of a letter"],
+)
+async def test_every_character_of_a_password_counts(passwords: Passwords, password: str, other: str) -> None:
+    hashed = await passwords.hash(password)
+
+    assert await passwords.verify(password, hashed)
+    assert not await passwords.verify(other, hashed)
+
+
+async def test_an_unknown_user_costs_what_a_wrong_password_costs() -> None:
+    passwords = Passwords(cost=10)
+    hashed = await passwords.hash("right")
+
+    async def seconds(known: bool) -> float:
+        start = time.perf_counter()
+        await (passwords.verify("wrong", hashed) if known else passwords.verify_nobody("wrong"))
+        return time.perf_counter() - start
+
+    known = min([await seconds(known=True) for _ in range(5)])
+    unknown = min([await seconds(known=False) for _ in range(5)])
+    passwords.close()
+
+    assert 0.5 < unknown / known < 2
+
+
+def test_a_digest_tells_requests_apart_but_not_by_their_request_id() -> None:
+    digest = Digest(KEY.derive("digests"))
+    request = users_pb2.CreateUserRequest(username="ada@example.org", request_id="1")
+    repeated = users_pb2.CreateUserRequest(username="ada@example.org", request_id="2")
+    another = users_pb2.CreateUserRequest(username="eve@example.org", request_id="1")
+
+    assert digest("Create", request) == digest("Create", repeated)
+    assert len({digest("Create", request), digest("Create", another), digest("Update", request)}) == 3
+    assert digest("Create", request) != Digest(KEY.derive("others"))("Create", request)
+    assert request.request_id == "1"
+
+
+def test_what_is_shown_of_a_message_lacks_its_secrets_at_any_depth() -> None:
+    login = users_pb2.LoginRequest(username="ada@example.org", password="hunter2")
+    answer = users_pb2.LoginResponse(access_token="a token")
+    answer.user.display_name = "Ada"
+
+    assert redacted(login) == users_pb2.LoginRequest(username="ada@example.org")
+    assert "a token" not in str(redacted(answer))
+    assert redacted(answer).user.display_name == "Ada"
+    assert login.password == "hunter2"
