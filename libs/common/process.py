@@ -18,6 +18,7 @@ from libs.common.crypto.keys import SecretKey
 from libs.common.crypto.tokens import Tokens
 from libs.common.documents.documents import Documents
 from libs.common.documents.pages import PageTokens
+from libs.common.documents.retention import Retention
 from libs.common.documents.system import SYSTEM_COLLECTIONS
 from libs.common.events.bus import Bus
 from libs.common.events.in_process_bus import InProcessBus
@@ -70,7 +71,9 @@ class Process:
         store = open_store(self.settings.store_url, service, held, clock=self.clock, slow_ms=slow_ms)
         self.stack.push_async_callback(store.close)
         page_tokens = PageTokens(self.key.derive(f"pages.{service}"))
-        return Documents(store, self.clock, page_tokens, Digest(self.key.derive(f"requests.{service}")))
+        documents = Documents(store, self.clock, page_tokens, Digest(self.key.derive(f"requests.{service}")))
+        self.background(Retention(documents).run)
+        return documents
 
     def channels(self, service: str) -> Channels:
         """Stubs of the other services, for calls in the name of `service`."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -87,12 +88,12 @@ def _signed(token: str) -> list[aio.ClientInterceptor]:
     metadata = (("authorization", f"Bearer {token}"),)
 
     class Unary(aio.UnaryUnaryClientInterceptor):
-        async def intercept_unary_unary(self, continuation, details, request):
-            return await continuation(_with(details, metadata), request)
+        async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+            return await continuation(_with(client_call_details, metadata), request)
 
     class Stream(aio.UnaryStreamClientInterceptor):
-        async def intercept_unary_stream(self, continuation, details, request):
-            return await continuation(_with(details, metadata), request)
+        async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
+            return await continuation(_with(client_call_details, metadata), request)
 
     return [Unary(), Stream()]
 
