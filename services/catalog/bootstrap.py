@@ -6,7 +6,7 @@ from llmchat.catalog.v1.catalog_service_pb2 import DESCRIPTOR
 
 from libs.common.documents.unit import Unit
 from libs.common.process import Process
-from services.catalog.collections import MODELS
+from services.catalog.collections import COLLECTIONS
 from services.catalog.initial_models import initial_models
 from services.catalog.model import add_missing
 from services.catalog.service import CatalogService
@@ -14,7 +14,7 @@ from services.catalog.service import CatalogService
 
 async def bootstrap(process: Process) -> None:
     """Adds the models that the catalog lacks, then serves them."""
-    documents = await process.documents("catalog", [MODELS])
+    documents = await process.documents("catalog", COLLECTIONS)
 
     async def seed(unit: Unit) -> None:
         await add_missing(unit, initial_models())

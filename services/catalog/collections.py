@@ -9,3 +9,5 @@ from libs.common.store.port import CollectionSpec, Index
 MODELS = CollectionSpec(
     "models_config", ModelConfig, indexes=(Index((), "ui.display_order"), Index(("provider",), "ui.display_order"))
 )
+
+COLLECTIONS = (MODELS,)

@@ -6,7 +6,7 @@ from llmchat.operations.v1 import operation_pb2, operations_service_pb2
 
 from libs.common.process import Process
 from services.operations.changes import Changes
-from services.operations.collections import OPERATIONS
+from services.operations.collections import COLLECTIONS
 from services.operations.generate_title import title_generation
 from services.operations.service import OperationsService
 from services.operations.settings import OperationsSettings
@@ -17,7 +17,7 @@ from services.operations.worker import Worker
 async def bootstrap(process: Process) -> None:
     """Serves operations, carries them out, and follows the threads that they are about."""
     settings = OperationsSettings()
-    documents = await process.documents("operations", [OPERATIONS])
+    documents = await process.documents("operations", COLLECTIONS)
     changes = Changes()
     works = {operation_pb2.OPERATION_TYPE_GENERATE_TITLE: title_generation(process.channels("operations"))}
     # The process holds its data folder alone, so no worker elsewhere can be alive.

@@ -18,3 +18,5 @@ OPERATIONS = CollectionSpec(
         Index(("status",), "error.next_retry_at"),
     ),
 )
+
+COLLECTIONS = (OPERATIONS,)

@@ -12,3 +12,5 @@ THREADS = CollectionSpec(
     "thread",
     (Index(("user_id",), "updated_at"), Index(("user_id", "settings.is_archived"), "updated_at")),
 )
+
+COLLECTIONS = (THREADS,)

@@ -8,3 +8,5 @@ from libs.common.store.port import CollectionSpec
 
 USERS = CollectionSpec("users", UserRecord, "user")
 USERNAMES = CollectionSpec("usernames", UsernameRecord)
+
+COLLECTIONS = (USERS, USERNAMES)

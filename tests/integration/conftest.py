@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
@@ -22,17 +22,24 @@ from libs.common.process import Process, open_process
 from libs.common.settings import Settings
 from services.__main__ import EMBEDDED
 
+if TYPE_CHECKING:
+    from llmchat.catalog.v1.catalog_service_pb2_grpc import CatalogServiceAsyncStub
+    from llmchat.messages.v1.messages_service_pb2_grpc import MessagesServiceAsyncStub
+    from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceAsyncStub
+    from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceAsyncStub
+    from llmchat.users.v1.users_service_pb2_grpc import UsersServiceAsyncStub
+
 
 @dataclass(frozen=True)
 class Person:
     """Somebody signed in: stubs whose calls carry their token."""
 
     user_id: str
-    users: UsersServiceStub
-    threads: ThreadsServiceStub
-    messages: MessagesServiceStub
-    catalog: CatalogServiceStub
-    operations: OperationsServiceStub
+    users: UsersServiceAsyncStub
+    threads: ThreadsServiceAsyncStub
+    messages: MessagesServiceAsyncStub
+    catalog: CatalogServiceAsyncStub
+    operations: OperationsServiceAsyncStub
 
 
 class House:
