@@ -25,7 +25,7 @@ from libs.common.store.sqlite_tables import Statement, Table, quoted
 _log = logging.getLogger(__name__)
 
 _GROUP = 256  # units in one commit, at most
-_BUSY_SECONDS = 5.0
+_BUSY_SECONDS = 0.5  # blocks the loop: nobody else should hold the file
 _CHOSEN = 500  # ids in one statement, at most
 _FILLED = 1000  # documents whose columns are filled in one go
 _CACHED_STATEMENTS = 512
