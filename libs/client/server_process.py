@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from libs.client.health import is_serving
-from libs.common.errors import Unavailable
+from libs.common.errors import Invalid, Unavailable
 
 # Seconds: to start, with a store that may have to recover; to stop, which lets running calls end.
 _START = 60.0
@@ -28,8 +28,12 @@ async def serving(
     alone, which then decides. Its log goes to the file `log`, or to the standard error.
 
     Raises:
-        Unavailable: it ended, or did not serve in time.
+        Invalid: the address is malformed.
+        Unavailable: the address is taken, or the server ended, or did not serve in time.
     """
+    if await _is_taken(address):
+        # Its health would be taken for that of the server to be started.
+        raise Unavailable(f"{address} is already in use", reason="ADDRESS_IN_USE", retry_after=None)
     environment = {**os.environ, **settings, "LLMCHAT_LISTEN": address}
     output = None
     if log is not None:
@@ -61,6 +65,18 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+async def _is_taken(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise Invalid(f"{address!r} is not an address: HOST:PORT")
+    try:
+        _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    except OSError:
+        return False
+    writer.close()
+    return True
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -128,6 +128,7 @@ async def test_a_title_is_written_by_an_operation_that_can_be_watched(ada: Clien
     await ada.send(thread.id, "echo", "Plans for the garden").read()
 
     async with asyncio.timeout(20):
+        # The answer's end is announced to the operations service in the background.
         while not (found := [operation async for operation in ada.list_operations(thread_id=thread.id)]):
             await asyncio.sleep(0.02)
         states = [operation.status async for operation in ada.watch_operation(found[0].id)]

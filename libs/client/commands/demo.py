@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -36,6 +37,9 @@ def demo(
     The scripted one drops its connection in the middle of an answer, resumes, and checks that nothing is missing.
     """
     address = f"127.0.0.1:{port or free_port()}"
+    # Ending without a farewell would leave the server running.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     interactive = sys.stdin.isatty() and sys.stdout.isatty() and not script
     console = Console(highlight=False)
     with _folder(data, passing=not interactive) as folder, asyncio.Runner() as runner:

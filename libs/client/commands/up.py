@@ -50,3 +50,9 @@ async def _up(address: str, store: str) -> None:
         print_note(console, "stopping: running answers are kept as far as they are written")
     ended.cancel()
     print_note(console, "stopped")
+
+
+def _place(store: str) -> str:
+    """Where the data is, without what a URL may hold of a password."""
+    scheme, _, rest = store.partition("://")
+    return rest.removeprefix("/") if scheme == "sqlite" else scheme
