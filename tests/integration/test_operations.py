@@ -268,9 +268,7 @@ class TestFailures:
         assert not operation.HasField("error")
         assert len(house.messages.asked) == 3
 
-    async def test_while_it_waits_it_tells_why_and_until_when(
-        self, house: House, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_while_it_waits_it_tells_why_and_until_when(self, house: House) -> None:
         house.messages.failures = [Exhausted("too many requests", retry_after=20)]
         operation = await house.operation(await house.answered_thread(), OPERATION_STATUS_PENDING)
         operation = await eventually(
