@@ -83,11 +83,12 @@ async def test_a_stream_ends_with_the_request_id_and_finds_its_call() -> None:
 
 
 async def test_the_clients_deadline_is_the_calls() -> None:
-    call, _ = await one_call(signed_in(), seconds=5)
+    call, _ = await one_call(signed_in(), seconds=20)
 
     remaining = call.remaining()
     assert remaining is not None
-    assert 3 < remaining <= 5
+    # gRPC rounds a timeout up to few digits on the wire.
+    assert 10 < remaining < 21
 
 
 async def test_a_unary_call_without_a_deadline_gets_the_servers_and_is_cancelled_by_it() -> None:
