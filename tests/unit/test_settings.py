@@ -1,0 +1,64 @@
+"""The settings: each is documented in the README, a wrong one is refused by name, and no secret is shown.
+
+`python -m tests.unit.test_settings` writes the README's table anew.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
+
+from libs.common.settings import Settings
+from services.messages.settings import MessagesSettings
+from services.operations.settings import OperationsSettings
+
+README = Path(__file__).parents[2] / "README.md"
+TABLE = re.compile(
+    r"(?<=<!-- settings: written by `python -m tests.unit.test_settings` -->\n).*?(?=<!-- /settings -->)", re.S
+)
+EVERY: tuple[type[BaseSettings], ...] = (Settings, MessagesSettings, OperationsSettings)
+
+
+def table() -> str:
+    """A row per setting, in the order of their declaration."""
+    head = "| setting | default | what it is |\n|---|---|---|\n"
+    rows = (row(name, field) for settings in EVERY for name, field in settings.model_fields.items())
+    return head + "".join(rows)
+
+
+def row(name: str, field: FieldInfo) -> str:
+    default = "" if field.default is None else f"`{field.default}`"
+    return f"| `LLMCHAT_{name.upper()}` | {default} | {field.description} |\n"
+
+
+def test_the_readme_names_every_setting_with_its_default() -> None:
+    written = TABLE.search(README.read_text())
+    assert written is not None
+    assert written.group() == table()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("TOKEN_LIFE", "soon"), ("SLOW_QUERY", "-1"), ("LOG_LEVEL", "LOUD"), ("STOP_GRACE", "-0.1")],
+)
+def test_a_wrong_setting_stops_the_start(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"LLMCHAT_{name}", value)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert refused.value.errors()[0]["loc"] == (name.lower(),)
+
+
+def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMCHAT_OPENAI_API_KEY", "sk-canary")
+    settings = MessagesSettings()
+    assert settings.openai_api_key == SecretStr("sk-canary")
+    assert "sk-canary" not in repr(settings)
+
+
+if __name__ == "__main__":
+    README.write_text(TABLE.sub(lambda _: table(), README.read_text()))
