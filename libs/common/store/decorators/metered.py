@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from libs.common.store.port import CollectionSpec, M, Query, Store, Stored, Write
+from libs.common.store.port import CollectionSpec, Index, M, Query, Store, Stored, Write
 
 _log = logging.getLogger(__name__)
 
@@ -42,7 +41,7 @@ class Metered:
         try:
             return await self._store.get(spec, id)
         finally:
-            self._measure("get", spec.name, started)
+            self._measure("get", (spec.name,), started)
 
     async def get_many(self, spec: CollectionSpec[M], ids: Sequence[str]) -> list[Stored[M]]:
         """Those of the documents that exist, in the order of `ids`, each once."""
@@ -50,7 +49,7 @@ class Metered:
         try:
             return await self._store.get_many(spec, ids)
         finally:
-            self._measure("get_many", spec.name, started)
+            self._measure("get_many", (spec.name,), started)
 
     async def query(self, query: Query[M]) -> list[Stored[M]]:
         """The documents after the query's cursor, in its order."""
@@ -58,7 +57,7 @@ class Metered:
         try:
             return await self._store.query(query)
         finally:
-            self._measure("query", query.spec.name, started, query)
+            self._measure("query", (query.spec.name,), started, query.index)
 
     async def count(self, query: Query[M]) -> int:
         """How many documents the query's equalities or prefix hold."""
@@ -66,7 +65,7 @@ class Metered:
         try:
             return await self._store.count(query)
         finally:
-            self._measure("count", query.spec.name, started, query)
+            self._measure("count", (query.spec.name,), started, query.index)
 
     async def commit(self, writes: Sequence[Write]) -> None:
         """All of the writes or none."""
@@ -74,8 +73,7 @@ class Metered:
         try:
             await self._store.commit(writes)
         finally:
-            for collection in {write.collection for write in writes}:
-                self._measure("commit", collection, started)
+            self._measure("commit", {write.collection for write in writes}, started)
 
     async def ping(self) -> None:
         """Returns when the engine answers."""
@@ -85,10 +83,13 @@ class Metered:
         """Closes the store below."""
         await self._store.close()
 
-    def _measure(self, operation: str, collection: str, started: float, query: Query[Any] | None = None) -> None:
+    def _measure(
+        self, operation: str, collections: Collection[str], started: float, index: Index | None = None
+    ) -> None:
         took = time.perf_counter() - started
-        count, seconds = self._measured.get((operation, collection), (0, 0.0))
-        self._measured[operation, collection] = (count + 1, seconds + took)
+        for collection in collections:
+            count, seconds = self._measured.get((operation, collection), (0, 0.0))
+            self._measured[operation, collection] = (count + 1, seconds + took)
         if took >= self._slow:
-            index = "ids" if query is None or query.index is None else query.index.name
-            _log.warning("slow %s on %s by %s: %.1f ms", operation, collection, index, took * 1000)
+            names = ", ".join(sorted(collections)) + (f" by {index.name}" if index else "")
+            _log.warning("slow %s on %s: %.1f ms", operation, names, took * 1000)

@@ -1,0 +1,182 @@
+"""What a durable store promises beyond its process: reopening, killing, growing indexes, files that are no store."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from llmchat.threads.v1.thread_pb2 import Thread
+
+from libs.common.errors import Conflict, Invalid, Unavailable
+from libs.common.store.open import open_store
+from libs.common.store.port import CollectionSpec, Index, Query, Store
+from libs.common.store.sqlite import SqliteStore
+from tests.conformance.specimens import DURABLE, LEASES, OPENERS, SPECS, THREADS, put, thread
+
+durable = pytest.mark.parametrize("provider", DURABLE)
+
+
+@durable
+async def test_documents_outlive_their_store(provider: str, tmp_path: Path) -> None:
+    store = OPENERS[provider](tmp_path)
+    await store.commit([put(thread("t1", title="kept"), 0), put(thread("t2"), 0)])
+    await store.commit([put(thread("t1", title="kept"), 1)])
+    await store.close()
+    store = OPENERS[provider](tmp_path)
+    assert [(stored.id, stored.revision) for stored in await store.query(Query.where(THREADS, order="title"))] == [
+        ("t2", 1),
+        ("t1", 2),
+    ]
+    with pytest.raises(Conflict):
+        await store.commit([put(thread("t1"), 1)])
+    await store.close()
+
+
+@durable
+async def test_closing_finishes_what_was_handed_in(provider: str, tmp_path: Path) -> None:
+    store = OPENERS[provider](tmp_path)
+    await store.commit([put(thread("first"))])
+    commits = [asyncio.create_task(store.commit([put(thread(f"t{number:03}"), 0)])) for number in range(600)]
+    await asyncio.sleep(0)
+    await store.close()
+    await asyncio.gather(*commits)
+    store = OPENERS[provider](tmp_path)
+    assert await store.count(Query.by_id(THREADS, "t")) == 600
+    await store.close()
+
+
+@durable
+async def test_everything_acknowledged_survives_sigkill(provider: str, tmp_path: Path) -> None:
+    for round_ in range(3):
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.conformance.acknowledging", provider, str(tmp_path), str(round_)),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert child.stdout is not None
+        acknowledged = [(await child.stdout.readline()).decode().strip() for _ in range(100 + 37 * round_)]
+        child.kill()
+        acknowledged += (await child.stdout.read()).decode().split()
+        await child.wait()
+
+        store = OPENERS[provider](tmp_path)
+        there = await store.get_many(THREADS, acknowledged)
+        assert [stored.id for stored in there] == acknowledged
+        await no_commit_is_torn(store, str(round_))
+        await store.close()
+
+
+async def no_commit_is_torn(store: Store, round_: str) -> None:
+    """Every thread has its lease, and every caller's counter tells how many threads it has."""
+    ids = await all_ids(store, THREADS, f"{round_}.")
+    assert ids == await all_ids(store, LEASES, f"{round_}.")
+    for counter in await store.query(Query.by_id(THREADS, f"counter.{round_}.")):
+        caller = counter.id.removeprefix("counter.")
+        assert counter.revision == counter.message.total_messages + 1 == sum(id.startswith(f"{caller}.") for id in ids)
+
+
+async def all_ids(store: Store, spec: CollectionSpec[Any], prefix: str) -> list[str]:
+    ids: list[str] = []
+    while page := await store.query(Query.by_id(spec, prefix, after=ids[-1] if ids else None)):
+        ids += [stored.id for stored in page]
+    return ids
+
+
+def threads_with(*indexes: Index) -> Sequence[CollectionSpec[Any]]:
+    return [CollectionSpec("threads", Thread, indexes=indexes)]
+
+
+async def test_an_index_that_is_declared_later_holds_what_was_there(tmp_path: Path) -> None:
+    by_title, by_total = Index((), "title"), Index(("settings.is_archived",), "total_messages")
+
+    async def with_indexes(*indexes: Index) -> SqliteStore:
+        return SqliteStore.open(tmp_path / "store.db", threads_with(*indexes))
+
+    store = await with_indexes()
+    await store.commit(
+        [put(thread(f"t{n:04}", total=-n, archived=n % 2 == 1, title=str(n % 7)), 0) for n in range(1500)]
+    )
+    await store.close()
+
+    store = await with_indexes(by_title)
+    await store.commit([put(thread("without_total", total=-9999), 0)])
+    await store.close()
+
+    store = await with_indexes(by_total)
+    (spec,) = threads_with(by_total)
+    query = Query.where(spec, order="total_messages", settings__is_archived=False, limit=3)
+    assert [stored.id for stored in await store.query(query)] == ["without_total", "t1498", "t1496"]
+    assert await store.count(query) == 751
+    await store.commit([put(thread("t1498", total=5), 1)])
+    await store.close()
+
+    # A column that was given up and is declared again has not slept through the writes in between.
+    store = await with_indexes(by_title, by_total)
+    (spec,) = threads_with(by_title, by_total)
+    found = await store.query(Query.where(spec, order="title", limit=3))
+    assert [stored.id for stored in found] == ["t1498", "without_total", "t0000"]
+    await store.close()
+
+
+def test_an_index_on_no_field_is_refused(tmp_path: Path) -> None:
+    for path in ("nonsense", "settings", "settings.tags", "settings.nonsense", "models", "title.x"):
+        with pytest.raises(ValueError, match="Thread"):
+            SqliteStore.open(tmp_path / "store.db", threads_with(Index((), path)))
+
+
+@pytest.mark.parametrize("content", [b"this is no database, " * 100, b"SQLite format 3\x00" + b"\xff" * 5000])
+def test_a_file_that_is_no_store_is_told_by_name(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "store.db").write_bytes(content)
+    with pytest.raises(Unavailable, match=r"store\.db"):
+        SqliteStore.open(tmp_path / "store.db", SPECS)
+    assert (tmp_path / "store.db").read_bytes() == content
+
+
+def test_a_folder_that_is_not_there_is_told_by_name(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="missing"):
+        SqliteStore.open(tmp_path / "missing" / "store.db", SPECS)
+
+
+async def test_while_another_process_holds_the_file_nothing_is_stored(tmp_path: Path) -> None:
+    store = SqliteStore.open(tmp_path / "store.db", SPECS)
+    await store.commit([put(thread("before"), 0)])
+    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    outcomes = await asyncio.gather(
+        store.commit([put(thread("t1"), 0)]), store.commit([put(thread("t2"), 0)]), return_exceptions=True
+    )
+    assert [type(outcome) for outcome in outcomes] == [Unavailable, Unavailable]
+    assert await store.count(Query.by_id(THREADS)) == 1
+    other.execute("ROLLBACK")
+    other.close()
+    await store.commit([put(thread("t1"), 0)])
+    assert await store.count(Query.by_id(THREADS)) == 2
+    await store.close()
+
+
+async def test_a_store_is_opened_by_its_url(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "data"
+    store = open_store(f"sqlite:///{folder}", "threads", [THREADS])
+    await store.commit([put(thread("t1"), 0)])
+    await store.close()
+    assert (folder / "threads.db").is_file()
+    assert folder.stat().st_mode & 0o777 == 0o700
+    store = open_store(f"sqlite:///{folder}", "threads", [THREADS])
+    assert await store.get(THREADS, "t1") is not None
+    await store.close()
+
+
+@pytest.mark.parametrize("url", ["", "sqlite://", "sqlite:///", "oracle://host", "memory://x", "/just/a/path"])
+def test_an_unknown_url_names_the_known_ones(url: str) -> None:
+    with pytest.raises(Invalid, match=r"memory://.*sqlite:///"):
+        open_store(url, "threads", [THREADS])
+
+
+def test_a_folder_that_cannot_be_made_is_told_by_name(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(Unavailable, match="file"):
+        open_store(f"sqlite:///{tmp_path}/file/data", "threads", [THREADS])
