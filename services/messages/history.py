@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmchat.catalog.v1.model_config_pb2 import ModelConfig
+from llmchat.catalog.v1.model_config_pb2 import TEMPERATURE_TYPE_RANGE, ModelConfig
 from llmchat.messages.v1.message_pb2 import ROLE_ASSISTANT, Message
 
 from libs.common.documents.documents import Documents
@@ -26,6 +26,11 @@ def context_budget(model: ModelConfig) -> int:
     """How many tokens of context fit, with room for the answer: at most half of the whole is kept for it."""
     whole = model.specs.context_length
     return whole - min(model.specs.max_output_tokens, whole // 2)
+
+
+def accepted_temperature(model: ModelConfig, wanted: float) -> float | None:
+    """`wanted` where the model takes a range of temperatures; None where it keeps to its own."""
+    return wanted if model.ui.temperature_type == TEMPERATURE_TYPE_RANGE else None
 
 
 def require_fits(model: ModelConfig, system_prompt: str, content: str) -> None:
@@ -75,6 +80,6 @@ def _prompt(model: ModelConfig, answer: Message, newest_first: list[Turn]) -> Pr
         model=model.model_version or model.id,
         system=answer.system_prompt,
         turns=turns,
-        temperature=answer.temperature if answer.HasField("temperature") else None,
+        temperature=accepted_temperature(model, answer.temperature) if answer.HasField("temperature") else None,
         max_output_tokens=model.specs.max_output_tokens or None,
     )

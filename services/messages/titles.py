@@ -10,6 +10,7 @@ from libs.common.documents.documents import Documents
 from libs.common.errors import Precondition, Unavailable
 from libs.common.store.port import Query
 from services.messages.collections import MESSAGES
+from services.messages.history import accepted_temperature
 from services.messages.models import Models
 from services.messages.providers.port import Prompt, ProviderError, Turn, Usage
 from services.messages.rules import known_conversation, text_of, thread_not_found
@@ -27,7 +28,7 @@ _WORTH_A_RETRY = frozenset(("RATE_LIMITED", "OVERLOADED", "TIMEOUT", "PROVIDER_E
 async def suggest_title(
     documents: Documents, models: Models, call: Call, request: SuggestTitleRequest
 ) -> SuggestTitleResponse:
-    """What the model calls the conversation; stores nothing.
+    """What the model calls the conversation, or the question's own words where it makes no titles; stores nothing.
 
     Raises:
         NotFound: no such thread of the user that the service acts for, nothing said in it, or no such model.
@@ -41,7 +42,10 @@ async def suggest_title(
         raise thread_not_found(request.thread_id)
     model = await models.get(request.model_id)
     question = Turn("user", text_of(first[0])[:_EXCERPT])
-    prompt = Prompt(model.model_version or model.id, _INSTRUCTION, (question,), temperature=_TEMPERATURE)
+    if not model.features.title_generation:
+        return SuggestTitleResponse(title=clean_title(question.text))
+    temperature = accepted_temperature(model, _TEMPERATURE)
+    prompt = Prompt(model.model_version or model.id, _INSTRUCTION, (question,), temperature)
     text, tokens_used = "", 0
     try:
         async for piece in models.provider(model).stream(prompt):
@@ -61,5 +65,5 @@ def clean_title(text: str) -> str:
     title = " ".join(text.split()).strip("\"'“”‘’ ").removesuffix(".")
     if len(title) <= _LENGTH:
         return title
-    cut = title[: _LENGTH - 1]
-    return (cut.rsplit(" ", 1)[0] if " " in cut else cut).rstrip(" ,;:") + "…"
+    cut = title[:_LENGTH]
+    return (cut.rsplit(" ", 1)[0] if " " in cut else cut[:-1]).rstrip(" ,;:") + "…"
