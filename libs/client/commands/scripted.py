@@ -44,7 +44,7 @@ async def converse_by_script(address: str, console: Console) -> None:
         say.fact(f"thread {thread.id}, called “{thread.title}” for now")
         say.fact(f"question: {_QUESTION}")
 
-        say.step(f"watch the answer, and drop the connection after {_TOKENS_BEFORE_THE_DROP} tokens")
+        say.step(f"watch the answer, and drop the connection once {_TOKENS_BEFORE_THE_DROP} tokens have come")
         answer = first.send(thread.id, "echo", _QUESTION)
         before = await _watch(answer, console, stop_at=_TOKENS_BEFORE_THE_DROP)
     say.fact(f"connection closed after token {answer.seq}; the server writes on, with nobody watching")
