@@ -6,7 +6,6 @@ import asyncio
 import logging
 import random
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from functools import partial
 
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -66,27 +65,23 @@ class Outbox:
 
     async def run(self) -> None:
         """Redelivers until cancelled; what an earlier process left unsettled goes out at once."""
-        async with self._bus.subscribe(ack_channel(self._service)) as acks:
-            taking = asyncio.create_task(self._take_acks(acks))
-            try:
-                await self._redeliver(everything=True)
-                while True:
-                    await asyncio.sleep(self._interval)
-                    await self._redeliver()
-            finally:
-                taking.cancel()
-                with suppress(asyncio.CancelledError):
-                    await taking
+        async with self._bus.subscribe(ack_channel(self._service)) as acks, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._take_acks(acks, tasks))
+            await self._redeliver(everything=True)
+            while True:
+                await asyncio.sleep(self._interval)
+                await self._redeliver()
 
     def _publish_soon(self, event: OutboxEvent) -> None:
         task = asyncio.create_task(self._bus.publish(event_channel(event.type), event.SerializeToString()))
         self._publishing.add(task)
         task.add_done_callback(self._publishing.discard)
 
-    async def _take_acks(self, acks: AsyncIterator[Delivery]) -> None:
+    async def _take_acks(self, acks: AsyncIterator[Delivery], tasks: asyncio.TaskGroup) -> None:
         async for delivery in acks:
             consumer, event_id = delivery.payload.decode().split(" ", 1)
-            await self._documents.unit(partial(self._settle, consumer, event_id))
+            # Side by side, so that they share the store's commits.
+            tasks.create_task(self._documents.unit(partial(self._settle, consumer, event_id)))
 
     async def _settle(self, consumer: str, event_id: str, unit: Unit) -> None:
         event = await unit.find(OUTBOX, event_id)
