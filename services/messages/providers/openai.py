@@ -19,6 +19,7 @@ class OpenAIProvider:
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Usage, None]:
         """See `Provider.stream`."""
+        begun, finish_reason = False, ""
         try:
             chunks = await self._client.chat.completions.create(
                 model=prompt.model,
@@ -29,19 +30,21 @@ class OpenAIProvider:
                 stream=True,
                 stream_options={"include_usage": True},
             )
-            finished = False
+            begun = True
             async with chunks:
                 async for chunk in chunks:
                     for choice in chunk.choices:
                         if choice.delta.content:
                             yield choice.delta.content
-                        finished = finished or choice.finish_reason is not None
+                        finish_reason = choice.finish_reason or finish_reason
                     if chunk.usage:
                         yield Usage(chunk.usage.prompt_tokens, chunk.usage.completion_tokens)
         except (openai.OpenAIError, ValueError) as error:
-            raise _provider_error(error) from error
-        if not finished:
-            raise ProviderError("PROVIDER_ERROR", "the provider's stream broke off")
+            raise _provider_error(error, begun) from error
+        if not finish_reason:
+            raise _broken_off()
+        if finish_reason == "content_filter":
+            raise ProviderError("REFUSED", "the provider's content filter ended the answer")
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -60,8 +63,8 @@ def _messages(prompt: Prompt) -> list[ChatCompletionMessageParam]:
     return messages
 
 
-def _provider_error(error: Exception) -> ProviderError:
-    """The provider's words stay here: they may repeat a part of the key."""
+def _provider_error(error: Exception, begun: bool) -> ProviderError:
+    """What `error` means, once the answer has `begun` or before; its words stay here: they may repeat the key."""
     match error:
         case openai.AuthenticationError() | openai.PermissionDeniedError():
             return ProviderError("AUTHENTICATION", "the provider refused the key")
@@ -69,7 +72,7 @@ def _provider_error(error: Exception) -> ProviderError:
             return ProviderError("RATE_LIMITED", "the provider's rate limit is reached")
         case openai.APITimeoutError():
             return ProviderError("TIMEOUT", "the provider did not answer in time")
-        case openai.APIConnectionError():
+        case openai.APIConnectionError() if not begun:
             return ProviderError("OVERLOADED", "the provider cannot be reached")
         case openai.InternalServerError():
             return ProviderError("OVERLOADED", f"the provider failed with status {error.status_code}")
@@ -80,4 +83,8 @@ def _provider_error(error: Exception) -> ProviderError:
         case openai.APIStatusError():
             return ProviderError("PROVIDER_ERROR", f"the provider answered with status {error.status_code}")
         case _:
-            return ProviderError("PROVIDER_ERROR", "the provider's stream broke off")
+            return _broken_off()
+
+
+def _broken_off() -> ProviderError:
+    return ProviderError("PROVIDER_ERROR", "the provider's stream broke off")
