@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import sqlite3
 import sys
 from collections.abc import Sequence
@@ -155,6 +156,26 @@ async def test_while_another_process_holds_the_file_nothing_is_stored(tmp_path: 
     other.close()
     await store.commit([put(thread("t1"), 0)])
     assert await store.count(Query.by_id(THREADS)) == 2
+    await store.close()
+
+
+async def test_when_the_disk_takes_no_more_nothing_is_stored_and_the_store_goes_on(tmp_path: Path) -> None:
+    store = SqliteStore.open(tmp_path / "store.db", SPECS)
+    await store.commit([put(thread("before"), 0)])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, limits[1]))
+    try:
+        outcomes = await asyncio.gather(
+            store.commit([put(thread("large", title="x" * 1_000_000), 0)]),
+            store.commit([put(thread("beside"), 0)]),
+            return_exceptions=True,
+        )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [type(outcome) for outcome in outcomes] == [Unavailable, Unavailable]
+    assert [stored.id for stored in await store.query(Query.by_id(THREADS))] == ["before"]
+    await store.commit([put(thread("large", title="x" * 1_000_000), 0), put(thread("beside"), 0)])
+    assert await store.count(Query.by_id(THREADS)) == 3
     await store.close()
 
 

@@ -31,7 +31,6 @@ M = TypeVar("M", bound=Message)
 
 _Convert = Callable[[Any], Any]
 _Codec = tuple[_Convert, _Convert]  # to JSON, from JSON
-
 _RANGES = {
     FieldDescriptor.CPPTYPE_INT32: (-(2**31), 2**31 - 1),
     FieldDescriptor.CPPTYPE_INT64: (-(2**63), 2**63 - 1),
@@ -123,7 +122,7 @@ def _field(field: FieldDescriptor) -> tuple[_Convert | None, _Convert]:
 
 def _map(key: FieldDescriptor, value: FieldDescriptor) -> _Codec:
     to_json, from_json = _single(value)
-    convert = to_json or _same
+    convert = to_json or (lambda kept: kept)
     name_of, key_of = _key(key.cpp_type)
     return (
         lambda entries: {name_of(name): convert(kept) for name, kept in entries.items()},
@@ -133,7 +132,7 @@ def _map(key: FieldDescriptor, value: FieldDescriptor) -> _Codec:
 
 def _key(cpp_type: int) -> _Codec:
     if cpp_type == FieldDescriptor.CPPTYPE_STRING:
-        return _same, _text
+        return str, _text
     if cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         return json.dumps, _truth
     return str, int
@@ -162,12 +161,11 @@ def _enum(descriptor: EnumDescriptor) -> _Codec:
     numbers = {name: number for number, name in names.items()}
 
     def from_json(value: Any) -> int:
-        if isinstance(value, str):
-            if value not in numbers:
-                raise ValueError(f"no value of {descriptor.name}")
-            return numbers[value]
-        # A number that a newer schema has a name for.
-        return _integer(value, *_RANGES[FieldDescriptor.CPPTYPE_INT32])
+        if not isinstance(value, str):  # a number that a newer schema has a name for
+            return _integer(value, *_RANGES[FieldDescriptor.CPPTYPE_INT32])
+        if value not in numbers:
+            raise ValueError(f"no value of {descriptor.name}")
+        return numbers[value]
 
     return lambda number: names.get(number, number), from_json
 
@@ -184,10 +182,6 @@ def _special(full_name: str) -> _Codec | None:
     return special.get(full_name)
 
 
-def _same(value: Any) -> Any:
-    return value
-
-
 def _expected(value: Any, kind: type[Any], word: str) -> Any:
     if type(value) is not kind:
         raise ValueError(f"expected {word}, not {type(value).__name__}")
@@ -196,8 +190,7 @@ def _expected(value: Any, kind: type[Any], word: str) -> Any:
 
 def _text(value: Any) -> str:
     text: str = _expected(value, str, "a string")
-    if not text.isascii():
-        text.encode()  # a UnicodeEncodeError is a ValueError
+    text.encode()  # half of a surrogate pair raises a UnicodeEncodeError, which is a ValueError
     return text
 
 
@@ -208,8 +201,7 @@ def _truth(name: str) -> bool:
 
 
 def _integer(value: Any, low: int, high: int) -> int:
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+    value = int(value) if isinstance(value, float) and value.is_integer() else value
     if not low <= _expected(value, int, "a whole number") <= high:
         raise ValueError("out of range")
     return cast(int, value)

@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -26,8 +26,7 @@ _log = logging.getLogger(__name__)
 
 _GROUP = 256  # units in one commit, at most
 _BUSY_SECONDS = 0.5  # blocks the loop: nobody else should hold the file
-_CHOSEN = 500  # ids in one statement, at most
-_FILLED = 1000  # documents whose columns are filled in one go
+_CHUNK = 500  # documents in one statement, at most
 _CACHED_STATEMENTS = 512
 
 
@@ -55,25 +54,21 @@ class SqliteStore:
         """
         tables = {spec.name: Table(spec) for spec in specs}
         try:
-            connection = _connect(path)
-            try:
+            with ExitStack() as opened:
+                connection = opened.enter_context(closing(_connect(path)))
                 _prepare(connection, tables.values())
-                reader = _connect(path)
+                reader = opened.enter_context(closing(_connect(path)))
                 reader.execute("PRAGMA query_only = TRUE")
-            except BaseException:
-                connection.close()
-                raise
+                opened.pop_all()
         except sqlite3.Error as error:
             raise Unavailable(f"{path}: {error}", retry_after=None) from error
         return cls(path, tables, reader, _Writer(connection, path))
 
     async def get(self, spec: CollectionSpec[M], id: str) -> Stored[M] | None:
         """The document, or None."""
-        rows = self._read(self._tables[spec.name].get, (id,))
-        if not rows:
-            return None
-        revision, body = rows[0]
-        return Stored(id, revision, spec.message.FromString(body))
+        for revision, body in self._read(self._tables[spec.name].get, (id,)):
+            return Stored(id, revision, spec.message.FromString(body))
+        return None
 
     async def get_many(self, spec: CollectionSpec[M], ids: Sequence[str]) -> list[Stored[M]]:
         """Those of the documents that exist, in the order of `ids`, each once."""
@@ -81,8 +76,8 @@ class SqliteStore:
         parse = spec.message.FromString
         wanted = tuple(dict.fromkeys(ids))
         found: dict[str, Stored[M]] = {}
-        for start in range(0, len(wanted), _CHOSEN):
-            part = wanted[start : start + _CHOSEN]
+        for start in range(0, len(wanted), _CHUNK):
+            part = wanted[start : start + _CHUNK]
             for key, revision, body in self._read(table.chosen(len(part)), part):
                 found[key] = Stored(key, revision, parse(body))
         return [found[key] for key in wanted if key in found]
@@ -110,7 +105,7 @@ class SqliteStore:
         self._read("SELECT 1", ())
 
     async def close(self) -> None:
-        """Waits for what was handed in, then lets go of the file; safe to repeat."""
+        """Waits for what was handed in, then lets go of the file."""
         if self._closing is None:
             self._closing = asyncio.create_task(self._close())
         await asyncio.shield(self._closing)
@@ -196,8 +191,8 @@ class _Writer:
             return
         if nothing:
             finish(None)
-        else:
-            self._applied.put((group[0].done.get_loop(), finish))
+            return
+        self._applied.put((group[0].done.get_loop(), finish))
 
     def _commit(self) -> None:
         """The thread: makes one transaction after the other durable."""
@@ -261,25 +256,20 @@ class _Writer:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
+    return sqlite3.connect(
         path,
         timeout=_BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=_CACHED_STATEMENTS,
     )
-    try:
-        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-        if mode != "wal":
-            raise sqlite3.OperationalError(f"the file system allows no WAL (journal mode {mode})")
-        connection.execute("PRAGMA synchronous = FULL")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def _prepare(connection: sqlite3.Connection, tables: Iterable[Table]) -> None:
+    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    if mode != "wal":
+        raise sqlite3.OperationalError(f"the file system allows no WAL (journal mode {mode})")
+    connection.execute("PRAGMA synchronous = FULL")
     connection.execute("BEGIN IMMEDIATE")
     for table in tables:
         connection.execute(table.create)
@@ -304,6 +294,6 @@ def _fill(connection: sqlite3.Connection, table: Table) -> None:
     """Writes the columns of every document anew from its message."""
     parse = table.spec.message.FromString
     last = ""
-    while rows := connection.execute(table.bodies, (last, _FILLED)).fetchall():
+    while rows := connection.execute(table.bodies, (last, _CHUNK)).fetchall():
         last = rows[-1][0]
         connection.executemany(table.refill, [(*table.field_values(parse(body)), key) for key, body in rows])
