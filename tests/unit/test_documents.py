@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -21,7 +23,7 @@ from libs.common.documents.system import LEASES, REQUESTS, SYSTEM_COLLECTIONS
 from libs.common.documents.unit import Unit, new_id, require_etag
 from libs.common.errors import Contended, Invalid, NotFound, Stale
 from libs.common.store.memory import MemoryStore
-from libs.common.store.port import CollectionSpec, Index, Query
+from libs.common.store.port import CollectionSpec, Index, Query, Write
 
 THREADS = CollectionSpec("threads", Thread, "thread", (Index(("user_id",), "updated_at"),))
 ANNA = Call("/Create", Caller(user_id="anna"))
@@ -35,6 +37,19 @@ class HeldClock:
 
     def __call__(self) -> int:
         return self.now
+
+
+class SlowStore(MemoryStore):
+    """Commits once it is told that the disk is done."""
+
+    def __init__(self, specs: Sequence[CollectionSpec[Any]]) -> None:
+        super().__init__(specs)
+        self.committing, self.durable = asyncio.Event(), asyncio.Event()
+
+    async def commit(self, writes: Sequence[Write]) -> None:
+        self.committing.set()
+        await self.durable.wait()
+        await super().commit(writes)
 
 
 @pytest.fixture
@@ -127,6 +142,27 @@ async def test_what_follows_a_commit_happens_once_and_only_after_it(documents: D
 
     await documents.unit(work)
     assert done == ["after"]
+
+
+async def test_what_follows_a_commit_happens_although_its_caller_has_gone(clock: HeldClock) -> None:
+    store = SlowStore([THREADS, *SYSTEM_COLLECTIONS])
+    documents = Documents(store, clock, PageTokens(b"p" * 32), Digest(b"d" * 32))
+    happened = asyncio.Event()
+
+    async def work(unit: Unit) -> None:
+        unit.create(THREADS, thread("thread_1"))
+        unit.then(happened.set)
+
+    caller = asyncio.create_task(documents.unit(work))
+    await store.committing.wait()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert not happened.is_set()
+    store.durable.set()
+    async with asyncio.timeout(1):
+        await happened.wait()
+    assert await documents.find(THREADS, "thread_1")
 
 
 async def test_a_unit_reads_its_own_writes(documents: Documents) -> None:

@@ -92,12 +92,11 @@ class Documents:
             unit = Unit(self.store, self.clock())
             result = await work(unit)
             try:
-                await unit.commit()
+                # A caller that is cancelled from here on cannot take its writes back: what follows them happens too.
+                await asyncio.shield(asyncio.create_task(_commit(unit)))
             except Conflict:
                 await asyncio.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.001 * 2**attempt)))  # noqa: S311 # jitter
                 continue
-            for action in unit.after_commit:
-                action()
             return result
         raise Contended("others keep changing the same documents: try again")
 
@@ -132,6 +131,12 @@ class Documents:
             return result
 
         return await self.unit(recorded)
+
+
+async def _commit(unit: Unit) -> None:
+    await unit.commit()
+    for action in unit.after_commit:
+        action()
 
 
 def _fitting(found: Sequence[Stored[M]]) -> int:
