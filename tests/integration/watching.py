@@ -48,7 +48,8 @@ class Seen:
         assert event.seq == self.seq
 
     def rest(self) -> StreamTokensRequest:
-        """What to ask for to see the rest."""
+        """What to ask for to see the rest, in a stream of its own."""
+        self.ended = None
         return StreamTokensRequest(message_id=self.message_id, after_seq=self.seq)
 
 
