@@ -113,8 +113,7 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(chat: Terminal) -> None:
 
 
 def test_ctrl_c_at_the_prompt_tells_how_to_leave(chat: Terminal) -> None:
-    chat.type(CTRL_C)
-    chat.see("Ctrl-D or /quit leaves")
+    chat.insist(CTRL_C, "Ctrl-D or /quit leaves")
     chat.see("you › ")
     chat.type("still here\n")
     chat.see("echo › still here\n")

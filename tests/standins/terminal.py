@@ -62,6 +62,23 @@ class Terminal:
         self._unseen = self._unseen[found.end() :]
         return found
 
+    def insist(self, text: str, pattern: str, *, within: float = 30) -> None:
+        """Types `text`, and again every second until `pattern` is shown, as a person does.
+
+        For Ctrl-C at a prompt: readline does not notice a signal that comes between the drawing of the prompt and its
+        waiting for a key, until there is a key.
+        """
+        until = time.monotonic() + within
+        while True:
+            self.type(text)
+            try:
+                self.see(pattern, within=1)
+            except AssertionError:
+                if time.monotonic() > until:
+                    raise
+            else:
+                return
+
     def end(self) -> None:
         """Asks the program to end, as a process manager would."""
         self._program.send_signal(signal.SIGTERM)
