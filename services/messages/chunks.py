@@ -24,7 +24,10 @@ def create_chunk(unit: Unit, message: Message, first_seq: int, tokens: Sequence[
 
 
 async def read_tokens(documents: Documents, message: Message, after_seq: int) -> list[str]:
-    """All stored tokens after the one numbered `after_seq`, while the generation runs."""
+    """All stored tokens after the one numbered `after_seq`, while the generation runs.
+
+    Once it has ended its chunks go, oldest first, and what is left of them is not taken for what follows.
+    """
     # A chunk that holds the token after `after_seq` begins at most a chunk's length before it.
     after = _chunk_id(message, max(0, after_seq - MAX_CHUNK_TOKENS))
     tokens: list[str] = []
@@ -33,7 +36,9 @@ async def read_tokens(documents: Documents, message: Message, after_seq: int) ->
         chunks = await documents.query(query)
         for chunk in chunks:
             known = after_seq + len(tokens) + 1 - chunk.first_seq
-            tokens += split_tokens(chunk.tokens, max(0, known))
+            if known < 0:
+                return tokens
+            tokens += split_tokens(chunk.tokens, known)
         if len(chunks) < _CHUNKS_A_READ:
             return tokens
         after = chunks[-1].id
