@@ -11,7 +11,6 @@ from libs.common.documents.unit import Unit
 from libs.common.store.port import Query
 from services.messages.collections import CONVERSATIONS, MESSAGES
 from services.messages.endings import clean_up
-from services.messages.generation import CANCELLED
 from services.messages.generations import Generations
 
 _MESSAGES_A_STEP = 100
@@ -41,8 +40,8 @@ class ThreadDeletion:
         query = Query.where(MESSAGES, order="position", thread_id=thread_id, limit=_MESSAGES_A_STEP)
         messages = await unit.query(query)
         for message in messages:
-            # Nobody writes chunks of a message once its generation has ended.
-            await self._generations.stop(message.id, CANCELLED)
+            # Nobody writes chunks of a message once its generation has ended, and none begins whose turn comes now.
+            await self._generations.cancel(message.id)
             if not await clean_up(unit, message.id):
                 return "messages"
             unit.delete(MESSAGES, message.id)
