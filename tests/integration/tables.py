@@ -1,0 +1,24 @@
+"""What a service's SQLite file holds, read past every line of the code under test."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+
+def tables(folder: Path, service: str) -> dict[str, dict[str, int]]:
+    """The revision of every document, by table and id."""
+    with closing(_connect(folder, service)) as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        return {name: dict(connection.execute(f'SELECT id, revision FROM "{name}"')) for name in names}  # noqa: S608
+
+
+def bodies(folder: Path, service: str, table: str) -> list[bytes]:
+    """The documents of a table, in proto bytes."""
+    with closing(_connect(folder, service)) as connection:
+        return [body for (body,) in connection.execute(f'SELECT body FROM "{table}" ORDER BY id')]  # noqa: S608
+
+
+def _connect(folder: Path, service: str) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{folder / service}.db?mode=ro", uri=True)
