@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceS
 from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
 from llmchat.users.v1.users_service_pb2_grpc import UsersServiceStub
 
+from libs.common.crypto.tokens import Tokens
 from libs.common.process import Process, open_process
 from libs.common.settings import Settings
 from services.__main__ import EMBEDDED
@@ -61,20 +62,25 @@ class House:
         """Signed in without the quarter of a second that a password takes: with a token of the house's own making."""
         return await self._stack.enter_async_context(self.visit(user_id))
 
-    @asynccontextmanager
-    async def visit(self, user_id: str | None = None) -> AsyncIterator[Person]:
+    def visit(self, user_id: str | None = None) -> AbstractAsyncContextManager[Person]:
         """As `person`, over a connection that is cut when the context is left."""
-        user_id = user_id or f"user_{uuid.uuid4().hex}"
-        token, _ = self.process.tokens.issue_user(user_id, False)
-        async with aio.insecure_channel(self.address, _OWN_CONNECTION, interceptors=_signed(token)) as channel:
-            yield Person(
-                user_id,
-                UsersServiceStub(channel),
-                ThreadsServiceStub(channel),
-                MessagesServiceStub(channel),
-                CatalogServiceStub(channel),
-                OperationsServiceStub(channel),
-            )
+        return connected(self.address, self.process.tokens, user_id)
+
+
+@asynccontextmanager
+async def connected(address: str, tokens: Tokens, user_id: str | None = None) -> AsyncIterator[Person]:
+    """Somebody with a token of `tokens` and a connection of their own to `address`."""
+    user_id = user_id or f"user_{uuid.uuid4().hex}"
+    token, _ = tokens.issue_user(user_id, False)
+    async with aio.insecure_channel(address, _OWN_CONNECTION, interceptors=_signed(token)) as channel:
+        yield Person(
+            user_id,
+            UsersServiceStub(channel),
+            ThreadsServiceStub(channel),
+            MessagesServiceStub(channel),
+            CatalogServiceStub(channel),
+            OperationsServiceStub(channel),
+        )
 
 
 @asynccontextmanager
