@@ -60,7 +60,7 @@ class Server:
             await asyncio.sleep(0.02)
         self.address = serving[1].decode()
         async with aio.insecure_channel(self.address) as channel:
-            health = health_pb2_grpc.HealthStub(channel)  # type: ignore[no-untyped-call]
+            health = health_pb2_grpc.HealthStub(channel)
             answer = await health.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=_START_SECONDS)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
 

@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable
+from functools import partial
 
-from grpc import StatusCode, aio
-from llmchat.messages.v1.message_pb2 import (
-    MESSAGE_STATUS_COMPLETE,
-    MESSAGE_STATUS_FAILED,
-    ROLE_ASSISTANT,
-    Message,
-)
-from llmchat.messages.v1.messages_service_pb2 import BUSY_POLICY_ENQUEUE, ListMessagesRequest, SendMessageRequest
-from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest
+from llmchat.messages.v1.message_pb2 import MESSAGE_STATUS_COMPLETE, MESSAGE_STATUS_FAILED
 
+from tests.faults.calls import DEADLINE, all_ended, asking, messages_of, new_thread, unless_killed, words
 from tests.faults.server import Server
 from tests.integration.calling import eventually
 from tests.integration.conftest import Person
 from tests.integration.tables import tables
 from tests.integration.watching import Seen, tokens_of, watch
-
-# Everything that a dead server was doing is ended by its successor within this many seconds.
-DEADLINE = 20.0
 
 
 async def test_no_token_that_was_seen_is_lost(server: Server, rounds: range, dice: random.Random) -> None:
@@ -49,7 +39,7 @@ async def test_no_token_that_was_seen_is_lost(server: Server, rounds: range, dic
                 if one.message_id:
                     await goes_on_after(anna, one, text)
             for thread_id in threads:
-                await eventually(lambda id=thread_id: messages_of(anna, id), all_ended, within=DEADLINE)  # type: ignore[misc]
+                await eventually(partial(messages_of, anna, thread_id), all_ended, within=DEADLINE)
                 # Its turn is free again.
                 again = await watch(anna.messages.SendMessage(asking(thread_id, "still there?")))
                 assert again.text == "still there?"
@@ -84,36 +74,3 @@ async def leftovers(server: Server) -> list[str]:
     """Chunks and leases, which only answers have that are being generated."""
     stored = tables(server.folder, "messages")
     return [*stored["message_chunks"], *stored["leases"]]
-
-
-async def messages_of(person: Person, thread_id: str) -> list[Message]:
-    page = await person.messages.ListMessages(ListMessagesRequest(thread_id=thread_id, page_size=100))
-    return list(page.messages)
-
-
-def all_ended(messages: list[Message]) -> bool:
-    answers = [message for message in messages if message.role == ROLE_ASSISTANT]
-    return all(message.status in (MESSAGE_STATUS_COMPLETE, MESSAGE_STATUS_FAILED) for message in answers)
-
-
-async def new_thread(person: Person) -> str:
-    return (await person.threads.CreateThread(CreateThreadRequest(title="t"))).id
-
-
-def asking(thread_id: str, text: str) -> SendMessageRequest:
-    return SendMessageRequest(thread_id=thread_id, model_id="echo", content=text, busy_policy=BUSY_POLICY_ENQUEUE)
-
-
-def words(count: int) -> str:
-    return " ".join(f"𝕏{number}" for number in range(count))
-
-
-async def unless_killed(call: Awaitable[object]) -> bool:
-    """Whether the server lived to answer."""
-    try:
-        await call
-    except aio.AioRpcError as error:
-        if error.code() is not StatusCode.UNAVAILABLE:
-            raise
-        return False
-    return True

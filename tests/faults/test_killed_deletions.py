@@ -1,0 +1,100 @@
+"""A server that is killed while a thread is deleted: all that hangs on it goes, or nothing does."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from functools import partial
+
+from grpc import StatusCode, aio
+from llmchat.messages.stored.v1.stream_pb2 import Conversation
+from llmchat.messages.v1.message_pb2 import Message
+from llmchat.operations.v1.operation_pb2 import Operation
+from llmchat.threads.v1.threads_service_pb2 import DeleteThreadRequest, GetThreadRequest
+
+from tests.faults.calls import DEADLINE, all_ended, asking, messages_of, new_thread, unless_killed, words
+from tests.faults.server import Server
+from tests.integration.calling import eventually, refused
+from tests.integration.conftest import Person
+from tests.integration.tables import bodies, tables
+from tests.integration.watching import Seen, watch
+
+
+async def test_a_deletion_ends_complete(server: Server, rounds: range, dice: random.Random) -> None:
+    user_id = None
+    deleted: set[str] = set()
+    for _ in rounds:
+        async with server.visit(user_id) as anna:
+            user_id = anna.user_id
+            kept, thread_id = [await a_busy_thread(anna, dice) for _ in range(2)]
+            before = {message.id for message in await messages_of(anna, thread_id)}
+            deletion = asyncio.create_task(unless_killed(anna.threads.DeleteThread(DeleteThreadRequest(id=thread_id))))
+            # Mostly within the few milliseconds around the acknowledgement, sometimes long after.
+            await asyncio.sleep(dice.choice([dice.uniform(0, 0.02), dice.uniform(0, 0.3)]))
+            await server.kill()
+            acknowledged = await deletion
+        await server.start()
+        async with server.visit(user_id) as anna:
+            there = await is_there(anna, thread_id)
+            assert not (acknowledged and there)
+            if there:
+                messages = await eventually(partial(messages_of, anna, thread_id), all_ended, within=DEADLINE)
+                assert {message.id for message in messages} == before, "all of it, or nothing"
+                await anna.threads.DeleteThread(DeleteThreadRequest(id=thread_id))
+            deleted.add(thread_id)
+            await eventually(lambda: traces(server, deleted), lambda found: not found, within=DEADLINE)
+            with refused(StatusCode.NOT_FOUND):
+                await watch(anna.messages.SendMessage(asking(thread_id, "anybody?")))
+            assert await eventually(partial(messages_of, anna, kept), all_ended, within=DEADLINE)
+            assert await is_there(anna, kept)
+    await eventually(lambda: unsettled(server), lambda events: not events, within=DEADLINE)
+    await server.stop()
+    assert not await traces(server, deleted)
+    assert not await unsettled(server)
+
+
+async def a_busy_thread(person: Person, dice: random.Random) -> str:
+    """Some answers given, one on its way and some that wait; without a title, so that one is asked for."""
+    thread_id = await new_thread(person, title="")
+    for _ in range(dice.randint(1, 4)):
+        await watch(person.messages.SendMessage(asking(thread_id, words(3))))
+    stream = person.messages.SendMessage(asking(thread_id, words(2000)))
+    seen = await watch(stream, until=dice.randint(1, 200))
+    for _ in range(dice.randint(0, 3)):
+        waiting = aiter(person.messages.SendMessage(asking(thread_id, words(10))))
+        Seen().take(await anext(waiting))
+    assert seen.ended is None
+    return thread_id
+
+
+async def is_there(person: Person, thread_id: str) -> bool:
+    try:
+        await person.threads.GetThread(GetThreadRequest(id=thread_id))
+    except aio.AioRpcError as error:
+        if error.code() is not StatusCode.NOT_FOUND:
+            raise
+        return False
+    return True
+
+
+async def traces(server: Server, deleted: set[str]) -> list[str]:
+    """All that the stores still hold of deleted threads."""
+    found = [f"thread {id}" for id in tables(server.folder, "threads")["threads"] if id in deleted]
+    messages = map(Message.FromString, bodies(server.folder, "messages", "messages"))
+    owners = {message.id: message.thread_id for message in messages}
+    found += [f"message {id}" for id, thread_id in owners.items() if thread_id in deleted]
+    stored = tables(server.folder, "messages")
+    # What no message owns is nobody's to remove.
+    found += [f"chunk {id}" for id in stored["message_chunks"] if id.split(".")[0] not in owners]
+    found += [f"lease {id}" for id in stored["leases"] if id not in owners]
+    operations = map(Operation.FromString, bodies(server.folder, "operations", "operations"))
+    found += [f"operation {operation.id}" for operation in operations if operation.thread_id in deleted]
+    conversations = map(Conversation.FromString, bodies(server.folder, "messages", "conversations"))
+    closed = {conversation.id for conversation in conversations if conversation.deleted}
+    return found + [f"open conversation {id}" for id in deleted - closed]
+
+
+async def unsettled(server: Server) -> list[str]:
+    """Events that some consumer has not acknowledged."""
+    services = ("threads", "messages", "operations")
+    return [id for service in services for id in tables(server.folder, service)["outbox"]]
