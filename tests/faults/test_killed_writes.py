@@ -71,7 +71,7 @@ async def test_what_was_acknowledged_is_there_once(server: Server, rounds: range
         async with server.visit(user_id) as anna:
             user_id = anna.user_id
             writing = [asyncio.create_task(unless_killed(writer.write(anna))) for writer in writers]
-            await asyncio.sleep(dice.uniform(0, 0.4))
+            await asyncio.sleep(dice.uniform(0, 0.25))
             await server.kill()
             await asyncio.gather(*writing)
         await server.start()
