@@ -139,7 +139,7 @@ async def _latencies(channel: aio.Channel, target: Target, bodies: Sequence[byte
 
 async def _answers(channel: aio.Channel, target: Target, bodies: Sequence[bytes]) -> list[bytes]:
     call: Any = channel.unary_unary(target.method)
-    return await asyncio.gather(*(call(body, metadata=target.metadata) for body in bodies))
+    return list(await asyncio.gather(*(call(body, metadata=target.metadata) for body in bodies)))
 
 
 async def _follow(call: Any, target: Target, body: bytes) -> Stream:

@@ -93,7 +93,7 @@ async def _serve_until_closed(connection: Connection) -> None:
 
 
 async def _bare(process: Process) -> None:
-    handlers = {
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {
         "Ping": grpc.unary_unary_rpc_method_handler(_ping),
         "Stream": grpc.unary_stream_rpc_method_handler(_stream),
         "Gathered": grpc.unary_stream_rpc_method_handler(_gathered),

@@ -81,7 +81,9 @@ def _paced(report: Report, options: Options, client: Client, server: Server) -> 
 
 
 def _first_token(report: Report, options: Options, client: Client, stored: Server, unstored: Server) -> None:
-    stored_ms, unstored_ms, bare_ms = [], [], []
+    stored_ms: list[float] = []
+    unstored_ms: list[float] = []
+    bare_ms: list[float] = []
     for _ in range(options.rounds(_ROUNDS)):
         count = _FIRST_TOKENS // _ROUNDS
         for server, method, seen in (
