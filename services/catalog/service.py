@@ -7,6 +7,7 @@ from llmchat.catalog.v1.model_config_pb2 import ModelConfig
 
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
+from libs.common.documents.pages import PageAnswer
 from services.catalog.model import list_models, read_model
 
 
@@ -16,9 +17,9 @@ class CatalogService:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 
-    async def ListModels(self, request: ListModelsRequest, call: Call) -> ListModelsResponse:
+    async def ListModels(self, request: ListModelsRequest, call: Call) -> PageAnswer:
         page = await list_models(self._documents, request)
-        return ListModelsResponse(models=page.items, next_page_token=page.next_token, total_size=page.total)
+        return page.answer(ListModelsResponse, "models")
 
     async def GetModel(self, request: GetModelRequest, call: Call) -> ModelConfig:
         return await read_model(self._documents, request.id)

@@ -9,6 +9,7 @@ from llmchat.threads.v1.threads_service_pb2 import GetThreadRequest
 
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
+from libs.common.documents.pages import PageAnswer
 from libs.common.store.port import Query
 from services.messages.collections import MESSAGES
 from services.messages.rules import known_conversation
@@ -21,7 +22,7 @@ _PAGE_SIZE = 50
 
 async def list_messages(
     documents: Documents, threads: ThreadsServiceAsyncStub, call: Call, request: ListMessagesRequest
-) -> ListMessagesResponse:
+) -> PageAnswer:
     """A page of a thread's messages, by place in the thread; of all models, or of one.
 
     Raises:
@@ -40,4 +41,4 @@ async def list_messages(
         **narrowed,
     )
     page = await documents.page(query, request.page_token, count=request.count_total)
-    return ListMessagesResponse(messages=page.items, next_page_token=page.next_token, total_size=page.total)
+    return page.answer(ListMessagesResponse, "messages")

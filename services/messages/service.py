@@ -10,7 +10,6 @@ from llmchat.messages.v1.messages_service_pb2 import (
     CancelGenerationRequest,
     GetMessageRequest,
     ListMessagesRequest,
-    ListMessagesResponse,
     SendMessageRequest,
     StreamEvent,
     StreamTokensRequest,
@@ -20,6 +19,7 @@ from llmchat.messages.v1.messages_service_pb2 import (
 
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
+from libs.common.documents.pages import PageAnswer
 from services.messages.generations import Generations
 from services.messages.hub import Hub
 from services.messages.models import Models
@@ -75,7 +75,7 @@ class MessagesService:
         """One message."""
         return await owned_message(self._documents, call, request.id)
 
-    async def ListMessages(self, request: ListMessagesRequest, call: Call) -> ListMessagesResponse:
+    async def ListMessages(self, request: ListMessagesRequest, call: Call) -> PageAnswer:
         """A page of them."""
         return await list_messages(self._documents, self._threads, call, request)
 

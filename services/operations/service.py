@@ -15,6 +15,7 @@ from llmchat.operations.v1.operations_service_pb2 import (
 
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
+from libs.common.documents.pages import PageAnswer
 from libs.common.documents.unit import Unit
 from services.operations import operation as operations
 from services.operations.changes import Changes
@@ -31,9 +32,9 @@ class OperationsService:
     async def GetOperation(self, request: GetOperationRequest, call: Call) -> Operation:
         return await operations.read_operation(self._documents, call.caller, request.id)
 
-    async def ListOperations(self, request: ListOperationsRequest, call: Call) -> ListOperationsResponse:
+    async def ListOperations(self, request: ListOperationsRequest, call: Call) -> PageAnswer:
         page = await operations.list_operations(self._documents, call.caller, request)
-        return ListOperationsResponse(operations=page.items, next_page_token=page.next_token, total_size=page.total)
+        return page.answer(ListOperationsResponse, "operations")
 
     async def CancelOperation(self, request: CancelOperationRequest, call: Call) -> Operation:
         async def cancel(unit: Unit) -> Operation:

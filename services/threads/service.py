@@ -16,6 +16,7 @@ from llmchat.threads.v1.threads_service_pb2 import (
 
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
+from libs.common.documents.pages import PageAnswer
 from libs.common.documents.unit import Unit
 from libs.common.events.outbox import Outbox
 from services.threads import thread as threads
@@ -37,9 +38,9 @@ class ThreadsService:
     async def GetThread(self, request: GetThreadRequest, call: Call) -> Thread:
         return await threads.read_thread(self._documents, call.caller, request.id)
 
-    async def ListThreads(self, request: ListThreadsRequest, call: Call) -> ListThreadsResponse:
+    async def ListThreads(self, request: ListThreadsRequest, call: Call) -> PageAnswer:
         page = await threads.list_threads(self._documents, call.caller, request)
-        return ListThreadsResponse(threads=page.items, next_page_token=page.next_token, total_size=page.total)
+        return page.answer(ListThreadsResponse, "threads")
 
     async def UpdateThread(self, request: UpdateThreadRequest, call: Call) -> Thread:
         async def update(unit: Unit) -> Thread:

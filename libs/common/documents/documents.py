@@ -80,7 +80,7 @@ class Documents:
             found = found[:fitting]
             next_token = self._page_tokens.issue(query, _place(query, found[-1]))
         total = await self.store.count(query) if count else None
-        return Page([stored.message for stored in found], next_token, total)
+        return Page(found, next_token, total)
 
     async def unit(self, work: Callable[[Unit], Awaitable[T]]) -> T:
         """Runs `work` and commits what it staged; on a conflict, all of it again on what is stored then.
@@ -143,7 +143,7 @@ def _fitting(found: Sequence[Stored[M]]) -> int:
     """How many of the documents fit into one answer: gRPC lets 4 MiB through; at least one."""
     size = 0
     for number, stored in enumerate(found):
-        size += stored.message.ByteSize()
+        size += len(stored.body)
         if size > _PAGE_BYTES and number:
             return number
     return len(found)

@@ -7,6 +7,7 @@ import binascii
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -14,19 +15,51 @@ from google.protobuf.message import Message
 
 from libs.common.context import current_call
 from libs.common.errors import Invalid
-from libs.common.store.port import Cursor, Query
+from libs.common.store.port import Cursor, Query, Stored
 
 M = TypeVar("M", bound=Message)
 _MAC_BYTES = 16
+_LENGTH_DELIMITED = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[M]):
     """A page of documents; `next_token` is empty on the last one, `total` None unless it was asked for."""
 
-    items: list[M]
+    stored: Sequence[Stored[M]]
     next_token: str
     total: int | None
+
+    @property
+    def items(self) -> list[M]:
+        """The documents."""
+        return [stored.message for stored in self.stored]
+
+    def answer(self, response: type[Message], field: str) -> PageAnswer:
+        """What a list RPC answers: `response` with the documents in its repeated `field`, its token and its total."""
+        head = response(next_page_token=self.next_token, total_size=self.total)
+        number = response.DESCRIPTOR.fields_by_name[field].number
+        return PageAnswer(head, number, [stored.body for stored in self.stored])
+
+
+class PageAnswer:
+    """A list's response, whose documents go out in the bytes that they are stored in: none is parsed or copied.
+
+    In the wire format a repeated message is a tag, a length and the message's own bytes, wherever they stand.
+    """
+
+    def __init__(self, head: Message, field_number: int, bodies: Sequence[bytes]) -> None:
+        self._head = head
+        self._tag = _varint(field_number << 3 | _LENGTH_DELIMITED)
+        self._bodies = bodies
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 # as messages name it
+        """The response in proto bytes."""
+        parts: list[bytes] = []
+        for body in self._bodies:
+            parts += (self._tag, _varint(len(body)), body)
+        parts.append(self._head.SerializeToString())
+        return b"".join(parts)
 
 
 class PageTokens:
@@ -61,6 +94,15 @@ class PageTokens:
         bound = [query.spec.name, index, query.equals, query.prefix, query.descending, current_call().caller.actor]
         text = json.dumps(bound).encode() + b"\0" + place
         return hashlib.blake2b(text, key=self._key, digest_size=_MAC_BYTES).digest()
+
+
+def _varint(number: int) -> bytes:
+    parts = bytearray()
+    while number > 0x7F:
+        parts.append(number & 0x7F | 0x80)
+        number >>= 7
+    parts.append(number)
+    return bytes(parts)
 
 
 def _refused() -> Invalid:

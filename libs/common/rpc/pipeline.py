@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Protocol
 
 import grpc
 from google.protobuf.message import DecodeError, Message
@@ -25,8 +26,16 @@ from libs.common.rpc.interceptors.validation import Validation
 from libs.common.rpc.method import Method
 
 # A servicer's method, and one that streams: an async generator, closed by the pipeline however the call ends.
-Unary = Callable[[Message, Call], Awaitable[Message]]
+Unary = Callable[[Message, Call], Awaitable["Answer"]]
 Stream = Callable[[Message, Call], AsyncGenerator[Message, None]]
+
+
+class Answer(Protocol):
+    """What a handler answers: a message, or what has the bytes of one at hand."""
+
+    def SerializeToString(self) -> bytes:  # noqa: N802 # as messages name it
+        """The answer in proto bytes."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -254,7 +254,9 @@ def _plain(value: Value) -> Any:
             return _plain_list(value.list_value)
         case "number_value":
             number = _finite(value.number_value)
-            return int(number) if number.is_integer() and abs(number) < _EXACT else number
+            whole = number.is_integer() and abs(number) < _EXACT
+            # Minus zero is a float alone.
+            return int(number) if whole and (number or math.copysign(1, number) > 0) else number
         case "string_value":
             return value.string_value
         case "bool_value":

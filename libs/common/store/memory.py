@@ -39,7 +39,7 @@ class MemoryStore:
         """The document, or None."""
         self._check_open()
         row = self._rows[spec.name].get(id)
-        return None if row is None else Stored(id, row.revision, spec.message.FromString(row.body))
+        return None if row is None else Stored(id, row.revision, row.body, spec.message)
 
     async def get_many(self, spec: CollectionSpec[M], ids: Sequence[str]) -> list[Stored[M]]:
         """Those of the documents that exist, in the order of `ids`, each once."""
@@ -56,8 +56,8 @@ class MemoryStore:
             value: Any = query.after.value
             places = [place for place in places if (place[0] <= value if query.descending else place[0] >= value)]
         rows = self._rows[query.spec.name]
-        parse = query.spec.message.FromString
-        return [Stored(key, rows[key].revision, parse(rows[key].body)) for _, key in places[: query.limit]]
+        kind = query.spec.message
+        return [Stored(key, rows[key].revision, rows[key].body, kind) for _, key in places[: query.limit]]
 
     async def count(self, query: Query[M]) -> int:
         """How many documents the query's equalities or prefix hold."""

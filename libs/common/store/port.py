@@ -65,13 +65,28 @@ class CollectionSpec(Generic[M]):
         return self.message.DESCRIPTOR.name.lower()
 
 
-@dataclass(frozen=True, slots=True)
 class Stored(Generic[M_co]):
-    """A document as it was read: its revision counts the writes to it since it was created, from 1."""
+    """A document as it was read: its revision counts the writes to it since it was created, from 1.
 
-    id: str
-    revision: int
-    message: M_co
+    `body` is the message in proto bytes. It is parsed when `message` is first asked for, so that a page of documents
+    that goes out as it is stored costs no parsing.
+    """
+
+    __slots__ = ("_message", "_type", "body", "id", "revision")
+
+    def __init__(self, id: str, revision: int, body: bytes, type: type[M_co]) -> None:
+        self.id = id
+        self.revision = revision
+        self.body = body
+        self._type = type
+        self._message: M_co | None = None
+
+    @property
+    def message(self) -> M_co:
+        """The document itself, the same object each time."""
+        if self._message is None:
+            self._message = self._type.FromString(self.body)
+        return self._message
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,26 +67,25 @@ class SqliteStore:
     async def get(self, spec: CollectionSpec[M], id: str) -> Stored[M] | None:
         """The document, or None."""
         for revision, body in self._read(self._tables[spec.name].get, (id,)):
-            return Stored(id, revision, spec.message.FromString(body))
+            return Stored(id, revision, body, spec.message)
         return None
 
     async def get_many(self, spec: CollectionSpec[M], ids: Sequence[str]) -> list[Stored[M]]:
         """Those of the documents that exist, in the order of `ids`, each once."""
         table = self._tables[spec.name]
-        parse = spec.message.FromString
         wanted = tuple(dict.fromkeys(ids))
         found: dict[str, Stored[M]] = {}
         for start in range(0, len(wanted), _CHUNK):
             part = wanted[start : start + _CHUNK]
             for key, revision, body in self._read(table.chosen(len(part)), part):
-                found[key] = Stored(key, revision, parse(body))
+                found[key] = Stored(key, revision, body, spec.message)
         return [found[key] for key in wanted if key in found]
 
     async def query(self, query: Query[M]) -> list[Stored[M]]:
         """The documents after the query's cursor, in its order."""
-        parse = query.spec.message.FromString
+        kind = query.spec.message
         rows = self._read(*self._tables[query.spec.name].selected(query))
-        return [Stored(key, revision, parse(body)) for key, revision, body in rows]
+        return [Stored(key, revision, body, kind) for key, revision, body in rows]
 
     async def count(self, query: Query[M]) -> int:
         """How many documents the query's equalities or prefix hold."""

@@ -141,7 +141,7 @@ class Journaled:
             collection=write.collection,
             document_id=write.id,
             revision=revision if deleted else revision + 1,
-            before=before.message.SerializeToString() if before else b"",
+            before=before.body if before else b"",
             after=write.message.SerializeToString() if isinstance(write, Put) else b"",
             deleted=deleted,
             clock=clock,
