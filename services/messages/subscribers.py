@@ -32,6 +32,8 @@ class ThreadDeletion:
     async def _close(self, unit: Unit, thread_id: str) -> str:
         conversation = await unit.find(CONVERSATIONS, thread_id) or Conversation(id=thread_id)
         conversation.deleted = True
+        # Nobody's turn comes any more: what waits is removed with the rest.
+        conversation.turns.clear()
         conversation.updated_at.CopyFrom(timestamp(unit.now))
         unit.put(CONVERSATIONS, conversation)
         return "messages"
