@@ -201,8 +201,9 @@ class TestViewers:
             stream.cancel()
             await asyncio.wait([reading])
 
-        stored_threads = [await eventually(partial(listed, anna, thread_id), all_ended) for thread_id in thread_ids]
-        outcomes = {tuple(message.status for message in messages) for messages in stored_threads}
+        listings = [partial(listed, anna, thread_id) for thread_id in thread_ids]
+        threads = [await eventually(listing, lambda messages: all(map(ended, messages))) for listing in listings]
+        outcomes = {tuple(message.status for message in messages) for messages in threads}
         assert outcomes <= {(), (MESSAGE_STATUS_COMPLETE, MESSAGE_STATUS_COMPLETE)}
 
     async def test_one_whose_thread_is_deleted(self, anna: Person) -> None:
@@ -287,10 +288,6 @@ async def listed(person: Person, thread_id: str) -> list[Message]:
 
 def ended(message: Message) -> bool:
     return message.status in (MESSAGE_STATUS_COMPLETE, MESSAGE_STATUS_FAILED, MESSAGE_STATUS_CANCELLED)
-
-
-def all_ended(messages: list[Message]) -> bool:
-    return all(map(ended, messages))
 
 
 def without_tokens(message: Message) -> Message:
