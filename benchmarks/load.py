@@ -24,6 +24,8 @@ T = TypeVar("T")
 Metadata = tuple[tuple[str, str], ...]
 _WARM_UP = 0.3
 _SETTLE = 2.0
+# Seconds; every call of a gateway has one.
+_DEADLINE = 30.0
 # A channel's messages as long as the longest page of messages.
 _OPTIONS = (("grpc.max_receive_message_length", 2**24),)
 
@@ -120,7 +122,7 @@ async def _rate(channel: aio.Channel, target: Target, bodies: Sequence[bytes], s
     async def caller() -> None:
         nonlocal done
         while (now := time.perf_counter()) < end:
-            await call(next(requests), metadata=target.metadata)
+            await call(next(requests), metadata=target.metadata, timeout=_DEADLINE)
             done += now >= begin
 
     await asyncio.gather(*(caller() for _ in range(in_flight)))

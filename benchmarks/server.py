@@ -46,9 +46,9 @@ class Server:
     key: SecretKey = field(repr=False)
 
     def metadata(self, user_id: str) -> tuple[tuple[str, str], ...]:
-        """What a signed-in user's calls carry."""
+        """What a gateway's calls for a signed-in user carry."""
         token, _ = Tokens(self.key.derive("tokens")).issue_user(user_id, False)
-        return (("authorization", f"Bearer {token}"),)
+        return (("authorization", f"Bearer {token}"), ("x-request-id", "a-gateways-own"))
 
     def usage(self) -> Usage:
         """What its process has used so far."""

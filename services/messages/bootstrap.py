@@ -14,6 +14,7 @@ from services.messages.models import Models
 from services.messages.providers.open import open_providers
 from services.messages.service import MessagesService
 from services.messages.settings import MessagesSettings
+from services.messages.streams import Streams
 from services.messages.subscribers import ThreadDeletion
 
 
@@ -41,5 +42,6 @@ async def bootstrap(process: Process) -> None:
     process.background(generations.run)
     process.consume("messages", documents, {"thread.deleted": ThreadDeletion(generations).handle})
     process.server.on_stopping.append(hub.close)
-    service = MessagesService(documents, hub, models, threads, generations, settings.watchdog)
+    streams = Streams(documents, hub, generations, settings.watchdog)
+    service = MessagesService(documents, models, threads, generations, streams)
     process.server.add(DESCRIPTOR.services_by_name["MessagesService"], service)

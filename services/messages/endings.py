@@ -40,7 +40,10 @@ async def begin_answer(unit: Unit, answer: Message, holder: str, lease_seconds: 
 async def end_answer(
     unit: Unit, outbox: Outbox, answer: Message, outcome: Outcome, tokens: Sequence[str]
 ) -> Message | None:
-    """Stages the end of `answer` with all its `tokens`; returns the waiting answer that may begin now, if any."""
+    """Stages the end of `answer` with all its `tokens`; returns the waiting answer that may begin now, if any.
+
+    `clean_up` belongs in the same unit.
+    """
     answer.status = outcome.status
     answer.is_streaming = False
     answer.tokens.CopyFrom(join_tokens(tokens))
@@ -51,7 +54,6 @@ async def end_answer(
         answer.error.code, answer.error.message = outcome.code, outcome.text
         answer.error.timestamp.CopyFrom(timestamp(unit.now))
     unit.put(MESSAGES, answer)
-    await clean_up(unit, answer.id)
     outbox.emit(unit, "generation.finished", answer.thread_id, _finished(unit, answer))
 
     conversation = await unit.get(CONVERSATIONS, answer.thread_id)

@@ -70,6 +70,11 @@ class Generations:
             # Its turn has just come: the commit that began it is about to start it here.
             await asyncio.sleep(0)
 
+    def stored_tokens(self, message_id: str, after_seq: int) -> list[str] | None:
+        """The stored tokens of an answer that runs here, after the one numbered `after_seq`; None if it does not."""
+        generation, _ = self._running.get(message_id, (None, None))
+        return None if generation is None else generation.tokens[after_seq : generation.stored]
+
     def interrupt(self, message_id: str) -> None:
         """Cancels an answer that makes way for the next one, without waiting for its end."""
         task = asyncio.create_task(self.cancel(message_id))
@@ -127,13 +132,13 @@ class Generations:
     ) -> bool:
         """Commits the end of an answer with `tokens`, or with what is stored; False where it turns out to run here."""
 
-        async def work(unit: Unit) -> bool:
+        async def work(unit: Unit) -> tuple[bool, bool]:
             answer = await unit.find(MESSAGES, message_id)
             if answer is None or has_ended(answer):
-                return True
+                return True, await clean_up(unit, message_id)
             lease = await unit.find(LEASES, message_id)
             if unless_here and lease is not None and lease.holder == self.holder:
-                return False
+                return False, False
             running, _ = self._running.get(message_id, (None, None))
             if running is not None:
                 answer.context_tokens = running.message.context_tokens
@@ -142,13 +147,13 @@ class Generations:
             if following is not None:
                 await begin_answer(unit, following, self.holder, self.lease_seconds)
                 unit.then(lambda: self.start(following))
-            return True
+            return True, await clean_up(unit, message_id)
 
-        ended = await self._documents.unit(work)
+        ended, clean = await self._documents.unit(work)
         if ended:
             self._hub.announce(message_id)
-            while not await self._documents.unit(lambda unit: clean_up(unit, message_id)):
-                pass
+            while not clean:
+                clean = await self._documents.unit(lambda unit: clean_up(unit, message_id))
         return ended
 
     async def _renew(self, message: Message, unit: Unit) -> None:

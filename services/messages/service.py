@@ -21,12 +21,11 @@ from libs.common.context import Call
 from libs.common.documents.documents import Documents
 from libs.common.documents.pages import PageAnswer
 from services.messages.generations import Generations
-from services.messages.hub import Hub
 from services.messages.models import Models
 from services.messages.reading import list_messages
 from services.messages.rules import owned_message
 from services.messages.sending import Sending
-from services.messages.streams import follow
+from services.messages.streams import Streams
 from services.messages.titles import suggest_title
 
 if TYPE_CHECKING:
@@ -39,30 +38,28 @@ class MessagesService:
     def __init__(
         self,
         documents: Documents,
-        hub: Hub,
         models: Models,
         threads: ThreadsServiceAsyncStub,
         generations: Generations,
-        watchdog: float,
+        streams: Streams,
     ) -> None:
         self._documents = documents
-        self._hub = hub
         self._models = models
         self._threads = threads
         self._generations = generations
         self._sending = Sending(documents, models, threads, generations)
-        self._watchdog = watchdog
+        self._streams = streams
 
     async def SendMessage(self, request: SendMessageRequest, call: Call) -> AsyncIterator[StreamEvent]:
         """Stores, starts, and follows from the first token."""
         receipt = await self._sending.send(call, request)
-        async for event in follow(self._documents, self._hub, receipt.message_id, 0, self._watchdog):
+        async for event in self._streams.follow(receipt.message_id, 0):
             yield event
 
     async def StreamTokens(self, request: StreamTokensRequest, call: Call) -> AsyncIterator[StreamEvent]:
         """Follows from where the reader is."""
         message = await owned_message(self._documents, call, request.message_id)
-        async for event in follow(self._documents, self._hub, message.id, request.after_seq, self._watchdog):
+        async for event in self._streams.follow(message.id, request.after_seq):
             yield event
 
     async def CancelGeneration(self, request: CancelGenerationRequest, call: Call) -> Message:

@@ -12,6 +12,7 @@ from libs.common.errors import Invalid
 from libs.common.token_text import split_tokens
 from services.messages.chunks import read_tokens
 from services.messages.collections import MESSAGES
+from services.messages.generations import Generations
 from services.messages.hub import Hub, LiveTokens
 from services.messages.rules import has_ended
 
@@ -19,59 +20,66 @@ from services.messages.rules import has_ended
 _TOKENS_AN_EVENT = 2000
 
 
-async def follow(
-    documents: Documents, hub: Hub, message_id: str, after_seq: int, watchdog: float
-) -> AsyncIterator[StreamEvent]:
-    """The events of an answer after its token `after_seq`, until it has ended.
+class Streams:
+    """Streams of answers. `watchdog` is in seconds."""
 
-    A gap in what is live, a full queue, the end, or `watchdog` seconds of silence send the reader to the store.
+    def __init__(self, documents: Documents, hub: Hub, generations: Generations, watchdog: float) -> None:
+        self._documents = documents
+        self._hub = hub
+        self._generations = generations
+        self._watchdog = watchdog
 
-    Raises:
-        NotFound: there is no such message, or it was deleted meanwhile.
-        Invalid: `after_seq` is beyond the last stored token (reason OUT_OF_RANGE).
-        Unavailable: this process is stopping.
-    """
-    with hub.follow(message_id) as follower:
-        message = await _opened(documents, message_id, after_seq)
-        yield StreamEvent(message_id=message_id, seq=after_seq, started=Started(message=_without_tokens(message)))
-        seq = after_seq
-        while True:
-            for event in _batches(message_id, seq, await _stored(documents, message, seq)):
-                yield event
-                seq = event.seq
-            if has_ended(message):
-                yield StreamEvent(message_id=message_id, seq=seq, ended=Ended(message=_without_tokens(message)))
-                return
-            while live := await follower.take(watchdog):
-                fresh = _continue(live, seq)
-                if fresh is None:
-                    break
-                for event in _batches(message_id, seq, fresh):
+    async def follow(self, message_id: str, after_seq: int) -> AsyncIterator[StreamEvent]:
+        """The events of an answer after its token `after_seq`, until it has ended.
+
+        A gap in what is live, a full queue, the end, or `watchdog` seconds of silence send the reader to the store.
+
+        Raises:
+            NotFound: there is no such message, or it was deleted meanwhile.
+            Invalid: `after_seq` is beyond the last stored token (reason OUT_OF_RANGE).
+            Unavailable: this process is stopping.
+        """
+        with self._hub.follow(message_id) as follower:
+            message = await self._open(message_id, after_seq)
+            yield StreamEvent(message_id=message_id, seq=after_seq, started=Started(message=_without_tokens(message)))
+            seq = after_seq
+            while True:
+                for event in _batches(message_id, seq, await self._stored(message, seq)):
                     yield event
                     seq = event.seq
-            message = await documents.get(MESSAGES, message_id)
+                if has_ended(message):
+                    yield StreamEvent(message_id=message_id, seq=seq, ended=Ended(message=_without_tokens(message)))
+                    return
+                while live := await follower.take(self._watchdog):
+                    fresh = _continue(live, seq)
+                    if fresh is None:
+                        break
+                    for event in _batches(message_id, seq, fresh):
+                        yield event
+                        seq = event.seq
+                message = await self._documents.get(MESSAGES, message_id)
 
-
-async def _opened(documents: Documents, message_id: str, after_seq: int) -> Message:
-    message = await documents.get(MESSAGES, message_id)
-    if after_seq and not has_ended(message) and not await read_tokens(documents, message, after_seq - 1):
-        # No such token, unless the answer ended in between and took its chunks along.
-        message = await documents.get(MESSAGES, message_id)
-        if not has_ended(message):
+    async def _open(self, message_id: str, after_seq: int) -> Message:
+        message = await self._documents.get(MESSAGES, message_id)
+        if after_seq and not has_ended(message) and not await self._stored(message, after_seq - 1):
+            # No such token, unless the answer ended in between and took its chunks along.
+            message = await self._documents.get(MESSAGES, message_id)
+            if not has_ended(message):
+                raise _beyond()
+        if has_ended(message) and after_seq > len(message.tokens.lengths):
             raise _beyond()
-    if has_ended(message) and after_seq > len(message.tokens.lengths):
-        raise _beyond()
-    return message
+        return message
+
+    async def _stored(self, message: Message, after_seq: int) -> list[str]:
+        if has_ended(message):
+            return split_tokens(message.tokens, after_seq)
+        # What the generation has stored it still holds, if it runs here: no need to gather it from its chunks.
+        held = self._generations.stored_tokens(message.id, after_seq)
+        return await read_tokens(self._documents, message, after_seq) if held is None else held
 
 
 def _beyond() -> Invalid:
     return Invalid.field("after_seq", "is beyond the last token", reason="OUT_OF_RANGE")
-
-
-async def _stored(documents: Documents, message: Message, seq: int) -> list[str]:
-    if has_ended(message):
-        return split_tokens(message.tokens, seq)
-    return await read_tokens(documents, message, seq)
 
 
 def _continue(live: Sequence[LiveTokens], seq: int) -> list[str] | None:

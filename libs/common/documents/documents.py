@@ -92,8 +92,7 @@ class Documents:
             unit = Unit(self.store, self.clock())
             result = await work(unit)
             try:
-                # A caller that is cancelled from here on cannot take its writes back: what follows them happens too.
-                await asyncio.shield(asyncio.create_task(_commit(unit)))
+                await _commit(unit)
             except Conflict:
                 await asyncio.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.001 * 2**attempt)))  # noqa: S311 # jitter
                 continue
@@ -134,6 +133,14 @@ class Documents:
 
 
 async def _commit(unit: Unit) -> None:
+    if unit.after_commit:
+        # A caller that is cancelled from here on cannot take its writes back: what follows them happens too.
+        await asyncio.shield(asyncio.create_task(_commit_and_follow(unit)))
+    else:
+        await unit.commit()
+
+
+async def _commit_and_follow(unit: Unit) -> None:
     await unit.commit()
     for action in unit.after_commit:
         action()
