@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from llmchat.catalog.v1.model_config_pb2 import TEMPERATURE_TYPE_RANGE, ModelConfig
 from llmchat.messages.v1.message_pb2 import ROLE_ASSISTANT, Message
 
@@ -72,6 +74,8 @@ async def build_prompt(documents: Documents, model: ModelConfig, answer: Message
         if len(page) < _PAGE:
             return _prompt(model, answer, turns), used
         place = Cursor(page[-1].position, page[-1].id)
+        # A context of a million tokens is read in many pages: others have their turn in between.
+        await asyncio.sleep(0)
 
 
 def _prompt(model: ModelConfig, answer: Message, newest_first: list[Turn]) -> Prompt:
