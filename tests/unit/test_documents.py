@@ -21,7 +21,7 @@ from libs.common.documents.pages import PageTokens
 from libs.common.documents.retention import REQUESTS_KEPT_MS, Retention
 from libs.common.documents.system import LEASES, REQUESTS, SYSTEM_COLLECTIONS
 from libs.common.documents.unit import Unit, new_id, require_etag
-from libs.common.errors import Contended, Invalid, NotFound, Stale
+from libs.common.errors import Contended, Invalid, NotFound, Precondition, Stale
 from libs.common.store.memory import MemoryStore
 from libs.common.store.port import CollectionSpec, Index, Query, Write
 
@@ -197,6 +197,28 @@ class TestRepeatedRequests:
         first, second = await asyncio.gather(self.create(documents, request), self.create(documents, request))
         assert first == second
         assert await documents.store.count(Query.by_id(THREADS)) == 1
+
+    async def test_one_that_meets_the_others_effect_before_its_record_is_answered_too(
+        self, documents: Documents
+    ) -> None:
+        request = CreateThreadRequest(title="once", request_id="r1")
+        overtakers = []
+
+        async def overtaken(unit: Unit) -> Thread:
+            overtakers.append(await self.create(documents, request))
+            raise Precondition("there is one already", reason="BUSY")
+
+        assert await documents.once(ANNA, request, Thread, overtaken) == overtakers[0]
+
+    async def test_a_refusal_is_no_answer_to_repeat(self, documents: Documents) -> None:
+        request = CreateThreadRequest(title="once", request_id="r1")
+
+        async def refuse(unit: Unit) -> Thread:
+            raise Precondition("not now", reason="BUSY")
+
+        with pytest.raises(Precondition):
+            await documents.once(ANNA, request, Thread, refuse)
+        assert (await self.create(documents, request)).title == "once"
 
     async def test_another_body_is_refused(self, documents: Documents) -> None:
         await self.create(documents, CreateThreadRequest(title="one", request_id="r1"))

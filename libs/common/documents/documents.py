@@ -18,7 +18,7 @@ from libs.common.context import Call
 from libs.common.documents.pages import Page, PageTokens
 from libs.common.documents.system import REQUESTS
 from libs.common.documents.unit import Unit
-from libs.common.errors import Conflict, Contended, Invalid, NotFound
+from libs.common.errors import Conflict, Contended, DomainError, Invalid, NotFound
 from libs.common.store.fields import indexed_field
 from libs.common.store.port import CollectionSpec, Cursor, Query, Store, Stored
 
@@ -115,13 +115,16 @@ class Documents:
         scope = "\0".join((call.caller.actor, call.method, request_id))
         record_id = hashlib.sha256(scope.encode()).hexdigest()
 
+        def repeated(record: RequestRecord) -> M:
+            if record.digest != digest:
+                text = "was used before with another body"
+                raise Invalid.field("request_id", text, reason="REQUEST_ID_REUSED")
+            return answer.FromString(record.answer)
+
         async def recorded(unit: Unit) -> M:
             record = await unit.find(REQUESTS, record_id)
             if record is not None:
-                if record.digest != digest:
-                    text = "was used before with another body"
-                    raise Invalid.field("request_id", text, reason="REQUEST_ID_REUSED")
-                return answer.FromString(record.answer)
+                return repeated(record)
             result = await work(unit)
             record = RequestRecord(
                 id=record_id, digest=digest, answer=result.SerializeToString(), created_at=timestamp(unit.now)
@@ -129,7 +132,14 @@ class Documents:
             unit.create(REQUESTS, record)
             return result
 
-        return await self.unit(recorded)
+        try:
+            return await self.unit(recorded)
+        except DomainError:
+            # Of two at the same time one may look for the record too early, and then be refused for what the other did.
+            record = await self.find(REQUESTS, record_id)
+            if record is None:
+                raise
+            return repeated(record)
 
 
 async def _commit(unit: Unit) -> None:
