@@ -15,7 +15,6 @@ from llmchat.messages.v1.message_pb2 import (
     MESSAGE_STATUS_CANCELLED,
     MESSAGE_STATUS_COMPLETE,
     MESSAGE_STATUS_FAILED,
-    MESSAGE_STATUS_GENERATING,
     Message,
 )
 from llmchat.messages.v1.messages_service_pb2 import (
@@ -86,27 +85,6 @@ class TestResuming:
             assert rest.tokens == first.tokens
             assert rest.ended == first.ended == without_tokens(await stored(anna, first.message_id))
 
-    async def test_after_every_token_of_a_running_answer(self, anna: Person) -> None:
-        whole = await begin(anna, 80)
-
-        async def join(seq: int) -> Seen:
-            while True:
-                try:
-                    return await see_the_rest(anna, Seen(whole.message_id, echoed[:seq]))
-                except aio.AioRpcError as error:
-                    if error.code() is not StatusCode.OUT_OF_RANGE:
-                        raise
-                    # Not said yet: asking again until it is catches the moment at which it is stored.
-                    await asyncio.sleep(0.005)
-
-        echoed = [f"{' ' * bool(number)}{word}" for number, word in enumerate(text_of(80).split())]
-        joined = await asyncio.gather(*(join(seq) for seq in range(81)))
-        message = await stored(anna, whole.message_id)
-        assert tokens_of(message) == echoed
-        assert all(seen.tokens == echoed for seen in joined)
-        running = [seen for seen in joined if seen.started and seen.started.status == MESSAGE_STATUS_GENERATING]
-        assert len(running) > 60, "they joined while it ran"
-
     async def test_beyond_the_last_token(self, anna: Person) -> None:
         seen = await begin(anna, 40)
         beyond = StreamTokensRequest(message_id=seen.message_id, after_seq=41)
@@ -118,33 +96,6 @@ class TestResuming:
             await watch(anna.messages.StreamTokens(beyond))
         with refused(StatusCode.INVALID_ARGUMENT):
             await watch(anna.messages.StreamTokens(StreamTokensRequest(message_id=seen.message_id, after_seq=10_001)))
-
-    async def test_fifty_clients_that_drop_and_resume_five_times(self, house: House) -> None:
-        dice = random.Random(50)  # noqa: S311 # where to drop
-        joined_at = []
-
-        async def drop_and_resume(words: int) -> None:
-            drops = sorted(dice.sample(range(1, words // 2), 5))
-            async with house.visit() as person:
-                seen = await watch(person.messages.SendMessage(ask(await new_thread(person), words)), until=drops[0])
-            for drop in drops[1:]:
-                # The connection goes, or the one call does and then the connection.
-                async with house.visit(person.user_id) as visitor:
-                    stream = visitor.messages.StreamTokens(seen.rest())
-                    await watch(stream, seen, until=max(drop, seen.seq + 1))
-                    if drop % 2:
-                        stream.cancel()
-                assert seen.started is not None
-                joined_at.append(seen.started.status)
-            person = await house.person(person.user_id)
-            await see_the_rest(person, seen)
-            assert seen.text == text_of(words)
-            message = await stored(person, seen.message_id)
-            assert message.status == MESSAGE_STATUS_COMPLETE
-            assert tokens_of(message) == seen.tokens
-
-        await asyncio.gather(*(drop_and_resume(dice.randint(400, 600)) for _ in range(50)))
-        assert joined_at.count(MESSAGE_STATUS_GENERATING) > 100, "they resumed while the answers ran"
 
 
 class TestViewers:

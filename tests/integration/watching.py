@@ -54,11 +54,11 @@ class Seen:
 
 
 async def watch(stream: AsyncIterable[StreamEvent], seen: Seen | None = None, *, until: int | None = None) -> Seen:
-    """Reads until token `until` has been seen, else to the end of the stream."""
+    """Reads at least one event, until token `until` has been seen; else to the end of the stream."""
     seen = seen or Seen()
     async for event in stream:
         seen.take(event)
-        if until is not None and seen.seq >= until and not event.HasField("started"):
+        if until is not None and seen.seq >= until:
             break
     return seen
 

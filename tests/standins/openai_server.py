@@ -32,12 +32,14 @@ class Then(Enum):
 class Reply:
     """How one request is answered.
 
-    `pieces` are the deltas, empty ones included. `cuts` are the sizes in bytes of the HTTP chunks that the stream is
-    written in, over and over. With another `status` than 200 the answer is that error, with the code `error`.
+    `pieces` are the deltas, empty ones included; those of `held` follow once the stand-in is `released`. `cuts` are the
+    sizes in bytes of the HTTP chunks that the stream is written in, over and over. With another `status` than 200 the
+    answer is that error, with the code `error`.
     """
 
     pieces: Sequence[str] = ()
     then: Then = Then.DONE
+    held: Sequence[str] = ()
     finish_reason: str = "stop"
     cuts: Sequence[int] = WHOLE
     prompt_tokens: int = 0
@@ -56,6 +58,7 @@ class StandInOpenAI:
         self.keys: list[str] = []
         # Set once a caller has closed its connection before the answer's end.
         self.left = asyncio.Event()
+        self.released = asyncio.Event()
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> None:
@@ -92,15 +95,11 @@ class StandInOpenAI:
         return response
 
     async def _stream(self, request: web.Request, response: web.StreamResponse, reply: Reply) -> None:
-        body = b"".join(_lines(reply))
         sizes = cycle(reply.cuts)
-        start = 0
-        while start < len(body):
-            size = next(sizes)
-            await response.write(body[start : start + size])
-            # Lets the part leave by itself: parts that are written together are read together.
-            await asyncio.sleep(0)
-            start += size
+        await _write(response, _beginning(reply), sizes)
+        if reply.held:
+            await self.released.wait()
+        await _write(response, _ending(reply), sizes)
         if reply.then is Then.CUT and request.transport is not None:
             await response.write(b'data: {"id": "chatcmpl-1", "cho')
             request.transport.abort()
@@ -119,11 +118,25 @@ async def serve_openai() -> AsyncIterator[StandInOpenAI]:
         await stand_in.stop()
 
 
-def _lines(reply: Reply) -> Iterator[bytes]:
-    """The server-sent events, with text as it is: OpenAI escapes nothing but what JSON must."""
+async def _write(response: web.StreamResponse, lines: Iterator[bytes], sizes: Iterator[int]) -> None:
+    body = b"".join(lines)
+    start = 0
+    while start < len(body):
+        size = next(sizes)
+        await response.write(body[start : start + size])
+        # Lets the part leave by itself: parts that are written together are read together.
+        await asyncio.sleep(0)
+        start += size
+
+
+# The server-sent events, with text as it is: OpenAI escapes nothing but what JSON must.
+def _beginning(reply: Reply) -> Iterator[bytes]:
     yield _event(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
-    for piece in reply.pieces:
-        yield _event(choices=[{"index": 0, "delta": {"content": piece}, "finish_reason": None}])
+    yield from map(_delta, reply.pieces)
+
+
+def _ending(reply: Reply) -> Iterator[bytes]:
+    yield from map(_delta, reply.held)
     if reply.then is Then.ERROR:
         yield _data({"error": {"message": "the server had an error", "type": "server_error"}})
     if reply.then is Then.DONE:
@@ -132,6 +145,10 @@ def _lines(reply: Reply) -> Iterator[bytes]:
         counted = {"prompt_tokens": reply.prompt_tokens, "completion_tokens": reply.completion_tokens}
         yield _event(choices=[], usage={**counted, "total_tokens": total})
         yield b"data: [DONE]\n\n"
+
+
+def _delta(piece: str) -> bytes:
+    return _event(choices=[{"index": 0, "delta": {"content": piece}, "finish_reason": None}])
 
 
 def _event(**fields: Any) -> bytes:
