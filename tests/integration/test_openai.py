@@ -44,11 +44,19 @@ async def openai() -> AsyncIterator[StandInOpenAI]:
 
 
 @pytest.fixture
-async def anna(openai: StandInOpenAI, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Person]:
-    """Somebody in a house whose OpenAI is the stand-in, and is given half a second of silence."""
+def patience() -> str:
+    """Seconds that the server may be silent."""
+    return "60"
+
+
+@pytest.fixture
+async def anna(
+    openai: StandInOpenAI, patience: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Person]:
+    """Somebody in a house whose OpenAI is the stand-in."""
     monkeypatch.setenv("LLMCHAT_OPENAI_API_KEY", KEY)
     monkeypatch.setenv("LLMCHAT_OPENAI_BASE_URL", openai.base_url)
-    monkeypatch.setenv("LLMCHAT_OPENAI_TIMEOUT", "0.5")
+    monkeypatch.setenv("LLMCHAT_OPENAI_TIMEOUT", patience)
     async with open_house(tmp_path / "data") as house:
         yield await house.person()
 
@@ -162,6 +170,10 @@ PARTIAL = ["half ", "an ", "answer"]
 
 
 class TestFailures:
+    @pytest.fixture
+    def patience(self) -> str:
+        return "1"
+
     @pytest.mark.parametrize(
         ("reply", "code"),
         [
