@@ -27,6 +27,8 @@ from services.messages.models import Models
 from services.messages.rules import has_ended
 
 _log = logging.getLogger(__name__)
+# Seconds.
+_ABOUT_TO_START = 0.005
 
 
 class Generations:
@@ -68,7 +70,7 @@ class Generations:
             if await self._end(message_id, CANCELLED, unless_here=True):
                 return
             # Its turn has just come: the commit that began it is about to start it here.
-            await asyncio.sleep(0)
+            await asyncio.sleep(_ABOUT_TO_START)
 
     def stored_tokens(self, message_id: str, after_seq: int) -> list[str] | None:
         """The stored tokens of an answer that runs here, after the one numbered `after_seq`; None if it does not."""

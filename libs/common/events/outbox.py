@@ -67,7 +67,7 @@ class Outbox:
         """Redelivers until cancelled; what an earlier process left unsettled goes out at once."""
         async with self._bus.subscribe(ack_channel(self._service)) as acks, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._take_acks(acks, tasks))
-            await self._redeliver(everything=True)
+            await self._resume()
             while True:
                 await asyncio.sleep(self._interval)
                 await self._redeliver()
@@ -93,14 +93,19 @@ class Outbox:
         else:
             unit.delete(OUTBOX, event_id)
 
-    async def _redeliver(self, *, everything: bool = False) -> None:
+    async def _resume(self) -> None:
+        """Publishes what an earlier process left. That is no attempt: a process that crashes often parks nothing."""
+        for event in await self._documents.query(Query.where(OUTBOX, order="next_attempt_at")):
+            if not event.HasField("parked_at"):
+                self._publish_soon(event)
+
+    async def _redeliver(self) -> None:
         now = self._documents.clock()
         for event in await self._documents.query(Query.where(OUTBOX, order="next_attempt_at")):
-            if event.HasField("parked_at"):
-                continue
-            if not everything and milliseconds(event.next_attempt_at) > now:
+            if milliseconds(event.next_attempt_at) > now:
                 return
-            await self._documents.unit(partial(self._attempt, event.id))
+            if not event.HasField("parked_at"):
+                await self._documents.unit(partial(self._attempt, event.id))
 
     async def _attempt(self, event_id: str, unit: Unit) -> None:
         event = await unit.find(OUTBOX, event_id)
