@@ -48,6 +48,7 @@ def require_fits(model: ModelConfig, system_prompt: str, content: str) -> None:
 
 async def build_prompt(documents: Documents, model: ModelConfig, answer: Message) -> tuple[Prompt, int]:
     """What to send for `answer`, and its size in estimated tokens: newest messages first until the context is full."""
+    budget = context_budget(model)
     used = estimate_tokens(answer.system_prompt)
     turns: list[Turn] = []
     place = Cursor(answer.position, "")
@@ -67,7 +68,7 @@ async def build_prompt(documents: Documents, model: ModelConfig, answer: Message
             if not text:
                 continue
             cost = estimate_tokens(text)
-            if turns and used + cost > context_budget(model):
+            if turns and used + cost > budget:
                 return _prompt(model, answer, turns), used
             turns.append(Turn("assistant" if message.role == ROLE_ASSISTANT else "user", text))
             used += cost

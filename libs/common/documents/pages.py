@@ -91,8 +91,8 @@ class PageTokens:
 
     def _sign(self, query: Query[M], place: bytes) -> bytes:
         index = query.index.fields if query.index else ()
-        bound = [query.spec.name, index, query.equals, query.prefix, query.descending, current_call().caller.actor]
-        text = json.dumps(bound).encode() + b"\0" + place
+        bound = (query.spec.name, index, query.equals, query.prefix, query.descending, current_call().caller.actor)
+        text = repr(bound).encode() + b"\0" + place
         return hashlib.blake2b(text, key=self._key, digest_size=_MAC_BYTES).digest()
 
 

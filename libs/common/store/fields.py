@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from operator import attrgetter
 from typing import cast
 
@@ -39,6 +40,7 @@ class IndexedField:
     read: Callable[[Message], IndexValue]
 
 
+@cache
 def indexed_field(descriptor: Descriptor, path: str) -> IndexedField:
     """Finds `path` in a message and prepares reading it.
 
