@@ -62,7 +62,7 @@ def _resume(report: Report, options: Options) -> None:
         folder = Path(scratch)
         answers = {"an ended answer": asyncio.run(fill_finished(folder, USER, _thread_id(), _TOKENS))}
         for chunk in _CHUNKS:
-            name = f"a running answer in chunks of {chunk}"
+            name = f"an answer that another process runs, from its chunks of {chunk}"
             answers[name] = asyncio.run(fill_running(folder, USER, _thread_id(), _TOKENS, chunk))
         with serving(folder) as server:
             methods = {name: (_FOLLOW, StreamTokensRequest(message_id=id)) for name, id in answers.items()}
