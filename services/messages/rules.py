@@ -13,7 +13,7 @@ from llmchat.messages.v1.message_pb2 import (
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
 from libs.common.errors import NotFound
-from services.messages.collections import CONVERSATIONS, MESSAGES
+from services.messages.collections import CONVERSATIONS
 
 _ENDED = frozenset((MESSAGE_STATUS_COMPLETE, MESSAGE_STATUS_FAILED, MESSAGE_STATUS_CANCELLED))
 
@@ -31,18 +31,6 @@ def text_of(message: Message) -> str:
 def thread_not_found(thread_id: str) -> NotFound:
     """The same for a thread that never was, one that is deleted, and one that is another user's."""
     return NotFound("thread", thread_id)
-
-
-async def owned_message(documents: Documents, call: Call, id: str) -> Message:
-    """The caller's message.
-
-    Raises:
-        NotFound: there is none, or it is another user's.
-    """
-    message = await documents.find(MESSAGES, id)
-    if message is None or message.user_id != call.caller.user_id:
-        raise NotFound("message", id)
-    return message
 
 
 async def known_conversation(documents: Documents, call: Call, thread_id: str) -> Conversation | None:

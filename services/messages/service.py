@@ -19,11 +19,12 @@ from llmchat.messages.v1.messages_service_pb2 import (
 
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
+from libs.common.documents.ownership import read_owned
 from libs.common.documents.pages import PageAnswer
+from services.messages.collections import MESSAGES
 from services.messages.generations import Generations
 from services.messages.models import Models
 from services.messages.reading import list_messages
-from services.messages.rules import owned_message
 from services.messages.sending import Sending
 from services.messages.streams import Streams
 from services.messages.titles import suggest_title
@@ -58,19 +59,19 @@ class MessagesService:
 
     async def StreamTokens(self, request: StreamTokensRequest, call: Call) -> AsyncIterator[StreamEvent]:
         """Follows from where the reader is."""
-        message = await owned_message(self._documents, call, request.message_id)
+        message = await read_owned(self._documents, MESSAGES, call.caller, request.message_id)
         async for event in self._streams.follow(message.id, request.after_seq):
             yield event
 
     async def CancelGeneration(self, request: CancelGenerationRequest, call: Call) -> Message:
         """Ends it, then shows it as it ended; of itself the same when repeated."""
-        message = await owned_message(self._documents, call, request.message_id)
+        message = await read_owned(self._documents, MESSAGES, call.caller, request.message_id)
         await self._generations.cancel(message.id)
-        return await owned_message(self._documents, call, message.id)
+        return await read_owned(self._documents, MESSAGES, call.caller, message.id)
 
     async def GetMessage(self, request: GetMessageRequest, call: Call) -> Message:
         """One message."""
-        return await owned_message(self._documents, call, request.id)
+        return await read_owned(self._documents, MESSAGES, call.caller, request.id)
 
     async def ListMessages(self, request: ListMessagesRequest, call: Call) -> PageAnswer:
         """A page of them."""

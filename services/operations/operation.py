@@ -16,10 +16,11 @@ from llmchat.operations.v1.operations_service_pb2 import ListOperationsRequest
 from libs.common.clock import timestamp
 from libs.common.context import Caller
 from libs.common.documents.documents import Documents
+from libs.common.documents.ownership import read_owned
 from libs.common.documents.pages import Page
 from libs.common.documents.system import LEASES
 from libs.common.documents.unit import Unit
-from libs.common.errors import NotFound, Unavailable
+from libs.common.errors import Unavailable
 from libs.common.store.port import Query
 from services.operations.changes import Changes
 from services.operations.collections import OPERATIONS
@@ -30,18 +31,6 @@ _ENDED = (
     operation_pb2.OPERATION_STATUS_FAILED,
     operation_pb2.OPERATION_STATUS_CANCELLED,
 )
-
-
-async def read_operation(documents: Documents | Unit, caller: Caller, id: str) -> Operation:
-    """The caller's operation.
-
-    Raises:
-        NotFound: there is none, or it is another user's.
-    """
-    operation = await documents.find(OPERATIONS, id)
-    if operation is None or operation.user_id != caller.user_id:
-        raise NotFound(OPERATIONS.kind, id)
-    return operation
 
 
 async def list_operations(documents: Documents, caller: Caller, request: ListOperationsRequest) -> Page[Operation]:
@@ -64,7 +53,7 @@ async def cancel_operation(unit: Unit, changes: Changes, caller: Caller, id: str
     Raises:
         NotFound: there is no such operation of the caller's.
     """
-    operation = await read_operation(unit, caller, id)
+    operation = await read_owned(unit, OPERATIONS, caller, id)
     if has_ended(operation):
         return operation
     end(unit, operation, operation_pb2.OPERATION_STATUS_CANCELLED)
@@ -83,7 +72,7 @@ async def watch_operation(
         Unavailable: this process is stopping: watch elsewhere.
     """
     with changes.watch(id) as news:
-        operation: Operation | None = await read_operation(documents, caller, id)
+        operation: Operation | None = await read_owned(documents, OPERATIONS, caller, id)
         seen = 0
         while True:
             if operation is None:
@@ -97,7 +86,7 @@ async def watch_operation(
                 async with asyncio.timeout(watchdog):
                     operation = await news.get()
             except TimeoutError:
-                operation = await read_operation(documents, caller, id)
+                operation = await read_owned(documents, OPERATIONS, caller, id)
 
 
 def has_ended(operation: Operation) -> bool:

@@ -15,10 +15,12 @@ from llmchat.operations.v1.operations_service_pb2 import (
 
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
+from libs.common.documents.ownership import read_owned
 from libs.common.documents.pages import PageAnswer
 from libs.common.documents.unit import Unit
 from services.operations import operation as operations
 from services.operations.changes import Changes
+from services.operations.collections import OPERATIONS
 
 
 class OperationsService:
@@ -30,7 +32,7 @@ class OperationsService:
         self._watchdog = watchdog
 
     async def GetOperation(self, request: GetOperationRequest, call: Call) -> Operation:
-        return await operations.read_operation(self._documents, call.caller, request.id)
+        return await read_owned(self._documents, OPERATIONS, call.caller, request.id)
 
     async def ListOperations(self, request: ListOperationsRequest, call: Call) -> PageAnswer:
         page = await operations.list_operations(self._documents, call.caller, request)

@@ -16,10 +16,12 @@ from llmchat.threads.v1.threads_service_pb2 import (
 
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
+from libs.common.documents.ownership import read_owned
 from libs.common.documents.pages import PageAnswer
 from libs.common.documents.unit import Unit
 from libs.common.events.outbox import Outbox
 from services.threads import thread as threads
+from services.threads.collections import THREADS
 
 
 class ThreadsService:
@@ -36,7 +38,7 @@ class ThreadsService:
         return await self._documents.once(call, request, Thread, create)
 
     async def GetThread(self, request: GetThreadRequest, call: Call) -> Thread:
-        return await threads.read_thread(self._documents, call.caller, request.id)
+        return await read_owned(self._documents, THREADS, call.caller, request.id)
 
     async def ListThreads(self, request: ListThreadsRequest, call: Call) -> PageAnswer:
         page = await threads.list_threads(self._documents, call.caller, request)

@@ -22,9 +22,10 @@ from libs.common.clock import timestamp
 from libs.common.context import Caller
 from libs.common.documents.documents import Documents
 from libs.common.documents.masks import apply_mask
+from libs.common.documents.ownership import read_owned
 from libs.common.documents.pages import Page
 from libs.common.documents.unit import Unit, new_id, require_etag
-from libs.common.errors import Invalid, NotFound
+from libs.common.errors import Invalid
 from libs.common.events.outbox import Outbox
 from libs.common.store.port import Query
 from services.threads.collections import THREADS
@@ -32,18 +33,6 @@ from services.threads.collections import THREADS
 STAND_IN_TITLE = "New conversation"
 _CHANGEABLE = ("title", "settings")
 _PAGE_SIZE = 20
-
-
-async def read_thread(documents: Documents | Unit, caller: Caller, id: str) -> Thread:
-    """The caller's thread.
-
-    Raises:
-        NotFound: there is none, or it is another user's.
-    """
-    thread = await documents.find(THREADS, id)
-    if thread is None or thread.user_id != caller.user_id:
-        raise NotFound(THREADS.kind, id)
-    return thread
 
 
 async def list_threads(documents: Documents, caller: Caller, request: ListThreadsRequest) -> Page[Thread]:
@@ -88,7 +77,7 @@ async def update_thread(unit: Unit, caller: Caller, request: UpdateThreadRequest
         Stale: the thread has moved since the given etag.
         Invalid: the mask names what cannot be changed, or the new title is blank.
     """
-    thread = await read_thread(unit, caller, request.thread.id)
+    thread = await read_owned(unit, THREADS, caller, request.thread.id)
     require_etag(thread, request.thread.etag)
     apply_mask(request.update_mask, request.thread, thread, _CHANGEABLE)
     if "title" in request.update_mask.paths:
@@ -104,7 +93,7 @@ async def delete_thread(unit: Unit, outbox: Outbox, caller: Caller, request: Del
         NotFound: there is no such thread of the caller's.
         Stale: the thread has moved since the given etag.
     """
-    thread = await read_thread(unit, caller, request.id)
+    thread = await read_owned(unit, THREADS, caller, request.id)
     require_etag(thread, request.etag)
     unit.delete(THREADS, thread.id)
     outbox.emit(unit, "thread.deleted", thread.id, ThreadDeleted(thread_id=thread.id, user_id=thread.user_id))
@@ -118,7 +107,7 @@ async def set_generated_title(unit: Unit, caller: Caller, request: SetGeneratedT
         Invalid: the title is blank.
     """
     _require_words("title", request.title)
-    thread = await read_thread(unit, caller, request.id)
+    thread = await read_owned(unit, THREADS, caller, request.id)
     if thread.has_title:
         return thread
     thread.title = request.title
