@@ -15,12 +15,16 @@ def hold_folder(folder: Path) -> Iterator[None]:
     """Keeps other processes out of `folder`, which is made if need be; the kernel lets go when the process dies.
 
     Raises:
-        Unavailable: another process holds it.
+        Unavailable: another process holds it, or it cannot be made or written to.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / "process.lock").open("w") as lock:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        opened = (folder / "process.lock").open("w")
+    except OSError as error:
+        raise Unavailable(f"the data folder {folder}: {error.strerror}", retry_after=None) from error
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Unavailable(f"the data folder {folder} is in use by another process") from None
+            raise Unavailable(f"the data folder {folder} is in use by another process", retry_after=None) from None
         yield
