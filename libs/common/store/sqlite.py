@@ -143,7 +143,7 @@ class _Writer:
     """Group commit: while one transaction becomes durable, callers' units wait; then they run together in the next.
 
     Statements run on the event loop, the COMMIT with its fsync in a thread. (Statements in the thread would each wait
-    for the interpreter lock: with a busy loop that makes a commit take a hundred times longer.)
+    for the interpreter lock: with a busy loop a commit would take as long as the loop is busy.)
     """
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:

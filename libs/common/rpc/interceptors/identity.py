@@ -15,7 +15,8 @@ Authenticate = Callable[[str], tuple[Caller, int]]
 
 
 class Identity:
-    """Establishes callers and remembers the last `capacity` verified headers, because a signature costs 30 µs to check.
+    """Establishes callers and remembers the last `capacity` verified headers, because a signature costs more to check
+    than all the rest of a call's admission.
 
     A remembered token's expiry is checked at every call.
     """
