@@ -21,6 +21,7 @@ from libs.common.context import Call
 from libs.common.documents.documents import Documents
 from libs.common.documents.ownership import read_owned
 from libs.common.documents.pages import PageAnswer
+from libs.common.documents.unit import Unit
 from services.messages.collections import MESSAGES
 from services.messages.generations import Generations
 from services.messages.models import Models
@@ -64,10 +65,14 @@ class MessagesService:
             yield event
 
     async def CancelGeneration(self, request: CancelGenerationRequest, call: Call) -> Message:
-        """Ends it, then shows it as it ended; of itself the same when repeated."""
-        message = await read_owned(self._documents, MESSAGES, call.caller, request.message_id)
-        await self._generations.cancel(message.id)
-        return await read_owned(self._documents, MESSAGES, call.caller, message.id)
+        """Ends it, then shows it as it ended."""
+
+        async def cancel(unit: Unit) -> Message:
+            message = await read_owned(self._documents, MESSAGES, call.caller, request.message_id)
+            await self._generations.cancel(message.id)
+            return await read_owned(unit, MESSAGES, call.caller, message.id)
+
+        return await self._documents.once(call, request, Message, cancel)
 
     async def GetMessage(self, request: GetMessageRequest, call: Call) -> Message:
         """One message."""

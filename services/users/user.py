@@ -93,6 +93,8 @@ def view(record: UserRecord) -> User:
         status=record.status,
         etag=record.etag,
     )
+    if record.HasField("usage"):
+        user.usage.CopyFrom(record.usage)
     if record.HasField("last_login_at"):
         user.last_login_at.CopyFrom(record.last_login_at)
     return user

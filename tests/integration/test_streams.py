@@ -191,6 +191,18 @@ class TestCancelling:
         assert await anna.messages.CancelGeneration(CancelGenerationRequest(message_id=seen.message_id)) == message
         assert message.status == MESSAGE_STATUS_COMPLETE
 
+    async def test_a_request_id_is_for_one_answer(self, anna: Person) -> None:
+        first, second = await begin(anna, 300, until=5), await begin(anna, 300, until=5)
+        request = CancelGenerationRequest(message_id=first.message_id, request_id="stop")
+        ended = await anna.messages.CancelGeneration(request)
+        assert await anna.messages.CancelGeneration(request) == ended
+        with refused(StatusCode.INVALID_ARGUMENT) as refusal:
+            await anna.messages.CancelGeneration(
+                CancelGenerationRequest(message_id=second.message_id, request_id="stop")
+            )
+        assert refusal.error.reason == "REQUEST_ID_REUSED"
+        assert (await stored(anna, second.message_id)).status != MESSAGE_STATUS_CANCELLED
+
     async def test_many_at_once_are_one(self, anna: Person) -> None:
         seen = await begin(anna, 300, until=5)
         cancel = CancelGenerationRequest(message_id=seen.message_id)

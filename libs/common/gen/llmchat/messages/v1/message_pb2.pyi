@@ -1,5 +1,6 @@
 import datetime
 
+from buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from llmchat.store.v1 import tokens_pb2 as _tokens_pb2
@@ -38,7 +39,7 @@ MESSAGE_STATUS_FAILED: MessageStatus
 MESSAGE_STATUS_CANCELLED: MessageStatus
 
 class Message(_message.Message):
-    __slots__ = ("id", "thread_id", "model_id", "user_id", "role", "content", "tokens", "status", "is_streaming", "temperature", "system_prompt", "context_tokens", "total_tokens", "generation_started_at", "generation_completed_at", "error", "created_at", "updated_at", "position", "generation", "question_id", "etag", "schema_version")
+    __slots__ = ("id", "thread_id", "model_id", "user_id", "role", "content", "tokens", "status", "is_streaming", "temperature", "system_prompt", "context_tokens", "total_tokens", "generation_started_at", "generation_completed_at", "error", "created_at", "updated_at", "position", "generation", "question_id", "estimated_completion_time", "feedback", "etag", "schema_version")
     ID_FIELD_NUMBER: _ClassVar[int]
     THREAD_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -60,6 +61,8 @@ class Message(_message.Message):
     POSITION_FIELD_NUMBER: _ClassVar[int]
     GENERATION_FIELD_NUMBER: _ClassVar[int]
     QUESTION_ID_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_COMPLETION_TIME_FIELD_NUMBER: _ClassVar[int]
+    FEEDBACK_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
     id: str
@@ -83,9 +86,21 @@ class Message(_message.Message):
     position: int
     generation: str
     question_id: str
+    estimated_completion_time: _timestamp_pb2.Timestamp
+    feedback: Feedback
     etag: str
     schema_version: int
-    def __init__(self, id: _Optional[str] = ..., thread_id: _Optional[str] = ..., model_id: _Optional[str] = ..., user_id: _Optional[str] = ..., role: _Optional[_Union[Role, str]] = ..., content: _Optional[str] = ..., tokens: _Optional[_Union[_tokens_pb2.Tokens, _Mapping]] = ..., status: _Optional[_Union[MessageStatus, str]] = ..., is_streaming: _Optional[bool] = ..., temperature: _Optional[float] = ..., system_prompt: _Optional[str] = ..., context_tokens: _Optional[int] = ..., total_tokens: _Optional[int] = ..., generation_started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., generation_completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[_Union[MessageError, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., position: _Optional[int] = ..., generation: _Optional[str] = ..., question_id: _Optional[str] = ..., etag: _Optional[str] = ..., schema_version: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., thread_id: _Optional[str] = ..., model_id: _Optional[str] = ..., user_id: _Optional[str] = ..., role: _Optional[_Union[Role, str]] = ..., content: _Optional[str] = ..., tokens: _Optional[_Union[_tokens_pb2.Tokens, _Mapping]] = ..., status: _Optional[_Union[MessageStatus, str]] = ..., is_streaming: _Optional[bool] = ..., temperature: _Optional[float] = ..., system_prompt: _Optional[str] = ..., context_tokens: _Optional[int] = ..., total_tokens: _Optional[int] = ..., generation_started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., generation_completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[_Union[MessageError, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., position: _Optional[int] = ..., generation: _Optional[str] = ..., question_id: _Optional[str] = ..., estimated_completion_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., feedback: _Optional[_Union[Feedback, _Mapping]] = ..., etag: _Optional[str] = ..., schema_version: _Optional[int] = ...) -> None: ...
+
+class Feedback(_message.Message):
+    __slots__ = ("rating", "helpful", "comments")
+    RATING_FIELD_NUMBER: _ClassVar[int]
+    HELPFUL_FIELD_NUMBER: _ClassVar[int]
+    COMMENTS_FIELD_NUMBER: _ClassVar[int]
+    rating: int
+    helpful: bool
+    comments: str
+    def __init__(self, rating: _Optional[int] = ..., helpful: _Optional[bool] = ..., comments: _Optional[str] = ...) -> None: ...
 
 class MessageError(_message.Message):
     __slots__ = ("code", "message", "details", "timestamp", "retry_count")

@@ -89,7 +89,8 @@ class MessagesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelGeneration(self, request, context):
-        """Ends a generation and keeps what it has written. One that has already ended stays as it is.
+        """Ends a generation and keeps what it has written. One that has already ended stays as it is. Like every change it knows
+        a repeat by its `request_id`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

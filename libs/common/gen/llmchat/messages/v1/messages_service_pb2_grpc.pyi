@@ -41,7 +41,9 @@ class MessagesServiceStub:
     StreamTokens: _grpc.UnaryStreamMultiCallable[_messages_service_pb2.StreamTokensRequest, _messages_service_pb2.StreamEvent]
     """Joins or resumes the stream of an answer, running or long finished, after the token `after_seq`."""
     CancelGeneration: _grpc.UnaryUnaryMultiCallable[_messages_service_pb2.CancelGenerationRequest, _message_pb2.Message]
-    """Ends a generation and keeps what it has written. One that has already ended stays as it is."""
+    """Ends a generation and keeps what it has written. One that has already ended stays as it is. Like every change it knows
+    a repeat by its `request_id`.
+    """
     GetMessage: _grpc.UnaryUnaryMultiCallable[_messages_service_pb2.GetMessageRequest, _message_pb2.Message]
     ListMessages: _grpc.UnaryUnaryMultiCallable[_messages_service_pb2.ListMessagesRequest, _messages_service_pb2.ListMessagesResponse]
     """The messages of a thread, newest first unless asked otherwise, of all models or of one."""
@@ -60,7 +62,9 @@ class MessagesServiceAsyncStub(MessagesServiceStub):
     StreamTokens: _aio.UnaryStreamMultiCallable[_messages_service_pb2.StreamTokensRequest, _messages_service_pb2.StreamEvent]  # type: ignore[assignment]
     """Joins or resumes the stream of an answer, running or long finished, after the token `after_seq`."""
     CancelGeneration: _aio.UnaryUnaryMultiCallable[_messages_service_pb2.CancelGenerationRequest, _message_pb2.Message]  # type: ignore[assignment]
-    """Ends a generation and keeps what it has written. One that has already ended stays as it is."""
+    """Ends a generation and keeps what it has written. One that has already ended stays as it is. Like every change it knows
+    a repeat by its `request_id`.
+    """
     GetMessage: _aio.UnaryUnaryMultiCallable[_messages_service_pb2.GetMessageRequest, _message_pb2.Message]  # type: ignore[assignment]
     ListMessages: _aio.UnaryUnaryMultiCallable[_messages_service_pb2.ListMessagesRequest, _messages_service_pb2.ListMessagesResponse]  # type: ignore[assignment]
     """The messages of a thread, newest first unless asked otherwise, of all models or of one."""
@@ -94,7 +98,9 @@ class MessagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _messages_service_pb2.CancelGenerationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_message_pb2.Message, _abc.Awaitable[_message_pb2.Message]]:
-        """Ends a generation and keeps what it has written. One that has already ended stays as it is."""
+        """Ends a generation and keeps what it has written. One that has already ended stays as it is. Like every change it knows
+        a repeat by its `request_id`.
+        """
 
     @_abc_1.abstractmethod
     def GetMessage(

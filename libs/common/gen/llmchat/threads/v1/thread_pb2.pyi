@@ -2,6 +2,7 @@ import datetime
 
 from buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from llmchat.options.v1 import secret_pb2 as _secret_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -23,7 +24,7 @@ MODEL_USAGE_STATUS_ARCHIVED: ModelUsageStatus
 MODEL_USAGE_STATUS_ERROR: ModelUsageStatus
 
 class Thread(_message.Message):
-    __slots__ = ("id", "user_id", "title", "created_at", "updated_at", "models", "total_messages", "active_models", "settings", "has_title", "etag", "schema_version")
+    __slots__ = ("id", "user_id", "title", "created_at", "updated_at", "models", "total_messages", "active_models", "settings", "has_title", "sharing", "etag", "schema_version")
     class ModelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +42,7 @@ class Thread(_message.Message):
     ACTIVE_MODELS_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     HAS_TITLE_FIELD_NUMBER: _ClassVar[int]
+    SHARING_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
     id: str
@@ -53,9 +55,10 @@ class Thread(_message.Message):
     active_models: _containers.RepeatedScalarFieldContainer[str]
     settings: ThreadSettings
     has_title: bool
+    sharing: ThreadSharing
     etag: str
     schema_version: int
-    def __init__(self, id: _Optional[str] = ..., user_id: _Optional[str] = ..., title: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., models: _Optional[_Mapping[str, ModelUsage]] = ..., total_messages: _Optional[int] = ..., active_models: _Optional[_Iterable[str]] = ..., settings: _Optional[_Union[ThreadSettings, _Mapping]] = ..., has_title: _Optional[bool] = ..., etag: _Optional[str] = ..., schema_version: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., user_id: _Optional[str] = ..., title: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., models: _Optional[_Mapping[str, ModelUsage]] = ..., total_messages: _Optional[int] = ..., active_models: _Optional[_Iterable[str]] = ..., settings: _Optional[_Union[ThreadSettings, _Mapping]] = ..., has_title: _Optional[bool] = ..., sharing: _Optional[_Union[ThreadSharing, _Mapping]] = ..., etag: _Optional[str] = ..., schema_version: _Optional[int] = ...) -> None: ...
 
 class ModelUsage(_message.Message):
     __slots__ = ("message_count", "last_message_at", "summary", "summary_updated_at", "summary_tokens", "last_temperature", "total_tokens_used", "status")
@@ -76,6 +79,16 @@ class ModelUsage(_message.Message):
     total_tokens_used: int
     status: ModelUsageStatus
     def __init__(self, message_count: _Optional[int] = ..., last_message_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., summary: _Optional[str] = ..., summary_updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., summary_tokens: _Optional[int] = ..., last_temperature: _Optional[float] = ..., total_tokens_used: _Optional[int] = ..., status: _Optional[_Union[ModelUsageStatus, str]] = ...) -> None: ...
+
+class ThreadSharing(_message.Message):
+    __slots__ = ("is_public", "share_token", "allowed_users")
+    IS_PUBLIC_FIELD_NUMBER: _ClassVar[int]
+    SHARE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_USERS_FIELD_NUMBER: _ClassVar[int]
+    is_public: bool
+    share_token: str
+    allowed_users: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, is_public: _Optional[bool] = ..., share_token: _Optional[str] = ..., allowed_users: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ThreadSettings(_message.Message):
     __slots__ = ("is_archived", "is_pinned", "tags", "color")

@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bllmchat/users/v1/user.proto\x12\x10llmchat.users.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xfc\x02\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1f\n\x08username\x18\x02 \x01(\tB\r\xbaH\nr\x05\x18\xfe\x01`\x01\xd8\x01\x01\x12=\n\x0c\x64isplay_name\x18\x03 \x01(\tB\'\xbaH$r\x1f\x10\x01\x18\x64\x32\x19^[^\\x00-\\x1f\\x7f<>\"`\\\\]*$\xd8\x01\x01\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_login_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x08settings\x18\x07 \x01(\x0b\x32\x1e.llmchat.users.v1.UserSettings\x12,\n\x06status\x18\x08 \x01(\x0e\x32\x1c.llmchat.users.v1.UserStatus\x12\x15\n\x04\x65tag\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18 \"\xba\x02\n\x0cUserSettings\x12%\n\rdefault_model\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64H\x00\x88\x01\x01\x12\x39\n\x13\x64\x65\x66\x61ult_temperature\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12$\n\rsystem_prompt\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x02\x88\x01\x01\x12\x1e\n\x11streaming_enabled\x18\x04 \x01(\x08H\x03\x88\x01\x01\x12\x30\n\x05theme\x18\x05 \x01(\x0e\x32\x17.llmchat.users.v1.ThemeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x42\x10\n\x0e_default_modelB\x16\n\x14_default_temperatureB\x10\n\x0e_system_promptB\x14\n\x12_streaming_enabled*?\n\x05Theme\x12\x15\n\x11THEME_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTHEME_LIGHT\x10\x01\x12\x0e\n\nTHEME_DARK\x10\x02*u\n\nUserStatus\x12\x1b\n\x17USER_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12USER_STATUS_ACTIVE\x10\x01\x12\x19\n\x15USER_STATUS_SUSPENDED\x10\x02\x12\x17\n\x13USER_STATUS_DELETED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bllmchat/users/v1/user.proto\x12\x10llmchat.users.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa8\x03\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1f\n\x08username\x18\x02 \x01(\tB\r\xbaH\nr\x05\x18\xfe\x01`\x01\xd8\x01\x01\x12=\n\x0c\x64isplay_name\x18\x03 \x01(\tB\'\xbaH$r\x1f\x10\x01\x18\x64\x32\x19^[^\\x00-\\x1f\\x7f<>\"`\\\\]*$\xd8\x01\x01\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_login_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x08settings\x18\x07 \x01(\x0b\x32\x1e.llmchat.users.v1.UserSettings\x12,\n\x06status\x18\x08 \x01(\x0e\x32\x1c.llmchat.users.v1.UserStatus\x12*\n\x05usage\x18\t \x01(\x0b\x32\x1b.llmchat.users.v1.UserUsage\x12\x15\n\x04\x65tag\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18 \"\xba\x02\n\x0cUserSettings\x12%\n\rdefault_model\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64H\x00\x88\x01\x01\x12\x39\n\x13\x64\x65\x66\x61ult_temperature\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12$\n\rsystem_prompt\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x02\x88\x01\x01\x12\x1e\n\x11streaming_enabled\x18\x04 \x01(\x08H\x03\x88\x01\x01\x12\x30\n\x05theme\x18\x05 \x01(\x0e\x32\x17.llmchat.users.v1.ThemeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x42\x10\n\x0e_default_modelB\x16\n\x14_default_temperatureB\x10\n\x0e_system_promptB\x14\n\x12_streaming_enabled\"\x84\x01\n\tUserUsage\x12\x15\n\rtotal_threads\x18\x01 \x01(\x03\x12\x16\n\x0etotal_messages\x18\x02 \x01(\x03\x12\x14\n\x0ctotal_tokens\x18\x03 \x01(\x03\x12\x32\n\x0elast_active_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*?\n\x05Theme\x12\x15\n\x11THEME_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTHEME_LIGHT\x10\x01\x12\x0e\n\nTHEME_DARK\x10\x02*u\n\nUserStatus\x12\x1b\n\x17USER_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12USER_STATUS_ACTIVE\x10\x01\x12\x19\n\x15USER_STATUS_SUSPENDED\x10\x02\x12\x17\n\x13USER_STATUS_DELETED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,12 +47,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSETTINGS'].fields_by_name['system_prompt']._serialized_options = b'\272H\005r\003\030\320\017'
   _globals['_USERSETTINGS'].fields_by_name['theme']._loaded_options = None
   _globals['_USERSETTINGS'].fields_by_name['theme']._serialized_options = b'\272H\005\202\001\002\020\001'
-  _globals['_THEME']._serialized_start=811
-  _globals['_THEME']._serialized_end=874
-  _globals['_USERSTATUS']._serialized_start=876
-  _globals['_USERSTATUS']._serialized_end=993
+  _globals['_THEME']._serialized_start=990
+  _globals['_THEME']._serialized_end=1053
+  _globals['_USERSTATUS']._serialized_start=1055
+  _globals['_USERSTATUS']._serialized_end=1172
   _globals['_USER']._serialized_start=112
-  _globals['_USER']._serialized_end=492
-  _globals['_USERSETTINGS']._serialized_start=495
-  _globals['_USERSETTINGS']._serialized_end=809
+  _globals['_USER']._serialized_end=536
+  _globals['_USERSETTINGS']._serialized_start=539
+  _globals['_USERSETTINGS']._serialized_end=853
+  _globals['_USERUSAGE']._serialized_start=856
+  _globals['_USERUSAGE']._serialized_end=988
 # @@protoc_insertion_point(module_scope)

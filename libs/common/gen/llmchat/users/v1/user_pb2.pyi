@@ -31,7 +31,7 @@ USER_STATUS_SUSPENDED: UserStatus
 USER_STATUS_DELETED: UserStatus
 
 class User(_message.Message):
-    __slots__ = ("id", "username", "display_name", "created_at", "updated_at", "last_login_at", "settings", "status", "etag")
+    __slots__ = ("id", "username", "display_name", "created_at", "updated_at", "last_login_at", "settings", "status", "usage", "etag")
     ID_FIELD_NUMBER: _ClassVar[int]
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +40,7 @@ class User(_message.Message):
     LAST_LOGIN_AT_FIELD_NUMBER: _ClassVar[int]
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     id: str
     username: str
@@ -49,8 +50,9 @@ class User(_message.Message):
     last_login_at: _timestamp_pb2.Timestamp
     settings: UserSettings
     status: UserStatus
+    usage: UserUsage
     etag: str
-    def __init__(self, id: _Optional[str] = ..., username: _Optional[str] = ..., display_name: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_login_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., settings: _Optional[_Union[UserSettings, _Mapping]] = ..., status: _Optional[_Union[UserStatus, str]] = ..., etag: _Optional[str] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., username: _Optional[str] = ..., display_name: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_login_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., settings: _Optional[_Union[UserSettings, _Mapping]] = ..., status: _Optional[_Union[UserStatus, str]] = ..., usage: _Optional[_Union[UserUsage, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class UserSettings(_message.Message):
     __slots__ = ("default_model", "default_temperature", "system_prompt", "streaming_enabled", "theme")
@@ -65,3 +67,15 @@ class UserSettings(_message.Message):
     streaming_enabled: bool
     theme: Theme
     def __init__(self, default_model: _Optional[str] = ..., default_temperature: _Optional[float] = ..., system_prompt: _Optional[str] = ..., streaming_enabled: _Optional[bool] = ..., theme: _Optional[_Union[Theme, str]] = ...) -> None: ...
+
+class UserUsage(_message.Message):
+    __slots__ = ("total_threads", "total_messages", "total_tokens", "last_active_at")
+    TOTAL_THREADS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    LAST_ACTIVE_AT_FIELD_NUMBER: _ClassVar[int]
+    total_threads: int
+    total_messages: int
+    total_tokens: int
+    last_active_at: _timestamp_pb2.Timestamp
+    def __init__(self, total_threads: _Optional[int] = ..., total_messages: _Optional[int] = ..., total_tokens: _Optional[int] = ..., last_active_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
