@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from llmchat.events.v1.events_service_pb2 import DESCRIPTOR as EVENTS_DESCRIPTOR
+from llmchat.events.v1.events_service_pb2 import PullEventsRequest, PullEventsResponse
+from llmchat.events.v1.events_service_pb2_grpc import EventsServiceStub
 from ulid import ULID
 
 from libs.common.clock import Clock, wall_clock
@@ -21,9 +24,11 @@ from libs.common.documents.pages import PageTokens
 from libs.common.documents.retention import Retention
 from libs.common.documents.system import SYSTEM_COLLECTIONS
 from libs.common.events.bus import Bus
-from libs.common.events.in_process_bus import InProcessBus
 from libs.common.events.inbox import Handler, Inbox
-from libs.common.events.outbox import Outbox
+from libs.common.events.open import is_shared, open_bus
+from libs.common.events.outbox import Completion, Outbox
+from libs.common.events.service import EventsService
+from libs.common.failpoints import Failpoints
 from libs.common.folder import hold_folder
 from libs.common.rpc.channels import Channels
 from libs.common.rpc.server import Server
@@ -42,16 +47,20 @@ Bootstrap = Callable[["Process"], Awaitable[None]]
 class Process:
     """Server, bus, keys and channels, and the lifetimes of all that is opened on them.
 
-    `holder` names this process in leases. Built by `open_process`.
+    `replica` names this process in leases. Built by `open_process`.
     """
 
-    def __init__(self, settings: Settings, key: SecretKey, clock: Clock, stack: AsyncExitStack) -> None:
+    def __init__(self, settings: Settings, bus: Bus, key: SecretKey, clock: Clock, stack: AsyncExitStack) -> None:
         self.settings = settings
         self.key = key
         self.clock = clock
         self.stack = stack
-        self.holder = f"{socket.gethostname()}.{str(ULID()).lower()}"
-        self.bus: Bus = InProcessBus()
+        self.bus = bus
+        # No other process has anything to do with these documents: a lease of another holder is a dead one's.
+        self.exclusive = not is_shared(settings.bus_url)
+        self.failpoints = Failpoints.parse(settings.failpoints)
+        self.replica = f"{socket.gethostname()}.{str(ULID()).lower()}"
+        self._events = EventsService()
         self.tokens = Tokens(key.derive("tokens"), clock)
         self.server = Server(
             settings.listen,
@@ -61,6 +70,7 @@ class Process:
             clock=clock,
         )
         self.server.bind()
+        self.server.add(EVENTS_DESCRIPTOR.services_by_name["EventsService"], self._events)
         self._background: list[Callable[[], Awaitable[None]]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -77,19 +87,45 @@ class Process:
 
     def channels(self, service: str) -> Channels:
         """Stubs of the other services, for calls in the name of `service`."""
-        channels = Channels(dict.fromkeys(SERVICES, self.server.address), service, self.tokens)
+        addresses = {name: self.settings.address_of(name) or self.server.address for name in SERVICES}
+        channels = Channels(addresses, service, self.tokens)
         self.stack.push_async_callback(channels.close)
         return channels
 
-    def outbox(self, service: str, documents: Documents) -> Outbox:
-        """The service's outgoing events, redelivered while the process runs."""
-        outbox = Outbox(service, documents, self.bus, interval=self.settings.redelivery_interval)
+    def outbox(self, service: str, documents: Documents, completions: Mapping[str, Completion] | None = None) -> Outbox:
+        """The service's outgoing events, redelivered while the process runs and given to consumers that ask."""
+        outbox = Outbox(
+            service,
+            documents,
+            self.bus,
+            replica=self.replica,
+            interval=self.settings.redelivery_interval,
+            completions=completions,
+            failpoints=self.failpoints,
+        )
+        self._events.add(service, outbox, documents)
         self.background(outbox.run)
         return outbox
 
-    def consume(self, consumer: str, documents: Documents, handlers: dict[str, Handler]) -> None:
+    def consume(self, consumer: str, documents: Documents, channels: Channels, handlers: Mapping[str, Handler]) -> None:
         """Handles the service's incoming events while the process runs."""
-        self.background(Inbox(consumer, documents, self.bus, handlers).run)
+
+        async def pull(request: PullEventsRequest) -> PullEventsResponse:
+            return await channels.stub(request.owner, EventsServiceStub).PullEvents(request)
+
+        inbox = Inbox(
+            consumer,
+            documents,
+            self.bus,
+            handlers,
+            pull,
+            replica=self.replica,
+            interval=self.settings.pull_interval,
+            lease_seconds=self.settings.inbox_lease,
+            exclusive=self.exclusive,
+            failpoints=self.failpoints,
+        )
+        self.background(inbox.run)
 
     def background(self, work: Callable[[], Awaitable[None]]) -> None:
         """Runs `work` from the moment the server serves until the process stops."""
@@ -127,8 +163,9 @@ async def open_process(
     folder = folder_of(settings.store_url)
     async with AsyncExitStack() as stack:
         if folder:
-            stack.enter_context(hold_folder(folder))
-        process = Process(settings, _secret(settings, folder), clock, stack)
+            stack.enter_context(hold_folder(folder, exclusive=not is_shared(settings.bus_url)))
+        bus = await stack.enter_async_context(open_bus(settings.bus_url))
+        process = Process(settings, bus, _secret(settings, folder), clock, stack)
         for bootstrap in bootstraps:
             await bootstrap(process)
         stack.push_async_callback(process.stop)

@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+_ADDRESS = "Where {} is served: `HOST:PORT,…` or a gRPC target; left out: by this process."
+
 
 class Settings(BaseSettings):
     """What all services share. A service's own settings stand in its folder."""
@@ -15,6 +17,15 @@ class Settings(BaseSettings):
 
     listen: str = Field(default="127.0.0.1:50051", description="Address and port to serve; port 0 takes a free one.")
     store_url: str = Field(default="sqlite:///./data", description="Where documents are kept.")
+    bus_url: str = Field(
+        default="memory://",
+        description="What carries hints between processes: `redis://HOST:PORT`, or `memory://` for one process alone.",
+    )
+    users_address: str = Field(default="", description=_ADDRESS.format("users"))
+    threads_address: str = Field(default="", description=_ADDRESS.format("threads"))
+    messages_address: str = Field(default="", description=_ADDRESS.format("messages"))
+    catalog_address: str = Field(default="", description=_ADDRESS.format("catalog"))
+    operations_address: str = Field(default="", description=_ADDRESS.format("operations"))
     secret_key: SecretStr | None = Field(
         default=None,
         description="32 bytes in base64 that all keys derive from; left out: made and kept in the data folder.",
@@ -24,8 +35,21 @@ class Settings(BaseSettings):
     default_deadline: float = Field(default=30, gt=0, description="Seconds for a unary call that sets no deadline.")
     stop_grace: float = Field(default=5, ge=0, description="Seconds that running calls get at a stop.")
     slow_query: float = Field(default=0.05, gt=0, description="Seconds from which a store call is logged as slow.")
+    connection_age: float = Field(
+        default=300, gt=0, description="Seconds after which a connection is renewed, so that new replicas are found."
+    )
     redelivery_interval: float = Field(default=2, gt=0, description="Seconds between looks for unsettled events.")
+    pull_interval: float = Field(default=3, gt=0, description="Seconds after which a consumer asks for missed events.")
+    inbox_lease: float = Field(
+        default=15, gt=0, description="Seconds after which a silent handler of a large event counts as dead."
+    )
+    failpoints: str = Field(default="", description="For tests of crashes: `NAME=kill|freeze|error[@N],…`.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least severe log line."
     )
     log_format: Literal["text", "json"] = Field(default="text", description="How log lines look.")
+
+    def address_of(self, service: str) -> str:
+        """Where a service is served by others; empty where nothing was said."""
+        address: str = getattr(self, f"{service}_address")
+        return address

@@ -23,3 +23,6 @@ class CatalogService:
 
     async def GetModel(self, request: GetModelRequest, call: Call) -> ModelConfig:
         return await read_model(self._documents, request.id)
+
+    async def DeprecateModel(self, request, call):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+        raise NotImplementedError

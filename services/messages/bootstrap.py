@@ -34,13 +34,13 @@ async def bootstrap(process: Process) -> None:
         process.outbox("messages", documents),
         hub,
         models,
-        holder=process.holder,
+        holder=process.replica,
         linger=settings.chunk_linger,
         lease_seconds=settings.lease_seconds,
     )
     process.stack.push_async_callback(generations.close)
     process.background(generations.run)
-    process.consume("messages", documents, {"thread.deleted": ThreadDeletion(generations).handle})
+    process.consume("messages", documents, channels, {"thread.deleted": ThreadDeletion(generations).handle})
     process.server.on_stopping.append(hub.close)
     streams = Streams(documents, hub, generations, settings.watchdog)
     service = MessagesService(documents, models, threads, generations, streams)

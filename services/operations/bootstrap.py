@@ -19,11 +19,11 @@ async def bootstrap(process: Process) -> None:
     settings = OperationsSettings()
     documents = await process.documents("operations", COLLECTIONS)
     changes = Changes()
-    works = {operation_pb2.OPERATION_TYPE_GENERATE_TITLE: title_generation(process.channels("operations"))}
-    # The process holds its data folder alone, so no worker elsewhere can be alive.
-    worker = Worker(documents, changes, works, process.holder, settings, exclusive=True)
+    channels = process.channels("operations")
+    works = {operation_pb2.OPERATION_TYPE_GENERATE_TITLE: title_generation(channels)}
+    worker = Worker(documents, changes, works, process.replica, settings, exclusive=process.exclusive)
     process.background(worker.run)
-    process.consume("operations", documents, subscriptions(changes))
+    process.consume("operations", documents, channels, subscriptions(changes))
     process.server.on_stopping.append(changes.close)
     descriptor = operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"]
     process.server.add(descriptor, OperationsService(documents, changes, settings.operation_watchdog))

@@ -46,3 +46,10 @@ class OperationsService:
 
     def WatchOperation(self, request: WatchOperationRequest, call: Call) -> AsyncGenerator[Operation, None]:
         return operations.watch_operation(self._documents, self._changes, call.caller, request.id, self._watchdog)
+
+    async def TrackUserDeletion(self, request, call):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+        raise NotImplementedError
+
+    async def CheckIntegrity(self, request, call):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+        raise NotImplementedError
+        yield

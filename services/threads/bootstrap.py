@@ -14,6 +14,6 @@ async def bootstrap(process: Process) -> None:
     """Serves threads and follows the generations that end."""
     documents = await process.documents("threads", COLLECTIONS)
     outbox = process.outbox("threads", documents)
-    process.consume("threads", documents, subscriptions(outbox))
+    process.consume("threads", documents, process.channels("threads"), subscriptions(outbox))
     descriptor = threads_service_pb2.DESCRIPTOR.services_by_name["ThreadsService"]
     process.server.add(descriptor, ThreadsService(documents, outbox))

@@ -62,3 +62,7 @@ class ThreadsService:
             return await threads.set_generated_title(unit, call.caller, request)
 
         return await self._documents.unit(set_title)
+
+    async def WatchThreads(self, request, call):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+        raise NotImplementedError
+        yield

@@ -52,3 +52,6 @@ class UsersService:
             return await users.update_user(unit, call.caller, request)
 
         return await self._documents.once(call, request, User, update)
+
+    async def DeleteUser(self, request, call):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+        raise NotImplementedError

@@ -5,14 +5,22 @@ from __future__ import annotations
 from llmchat.store.v1.lease_pb2 import Lease
 from llmchat.store.v1.outbox_pb2 import InboxMark, OutboxEvent
 from llmchat.store.v1.request_pb2 import RequestRecord
+from llmchat.store.v1.tombstone_pb2 import Tombstone
 
 from libs.common.store.port import CollectionSpec, Index
 
 SCHEMA_VERSION = 1
 
-OUTBOX = CollectionSpec("outbox", OutboxEvent, "event", (Index((), "next_attempt_at"),), journaled=False)
+OUTBOX = CollectionSpec(
+    "outbox",
+    OutboxEvent,
+    "event",
+    (Index(("is_parked",), "next_attempt_at"), Index(("aggregate_id",), "id")),
+    journaled=False,
+)
 INBOX = CollectionSpec("inbox", InboxMark, "", (Index((), "updated_at"),), journaled=False)
 REQUESTS = CollectionSpec("requests", RequestRecord, "", (Index((), "created_at"),), journaled=False)
 LEASES = CollectionSpec("leases", Lease, "", (Index((), "expires_at"),), journaled=False)
+TOMBSTONES = CollectionSpec("tombstones", Tombstone)
 
-SYSTEM_COLLECTIONS = (OUTBOX, INBOX, REQUESTS, LEASES)
+SYSTEM_COLLECTIONS = (OUTBOX, INBOX, REQUESTS, LEASES, TOMBSTONES)

@@ -104,6 +104,10 @@ class Unit:
         else:
             self._writes[key] = Delete(spec.name, id, if_revision=revision)
 
+    def require_absent(self, spec: CollectionSpec[M], id: str) -> None:
+        """Has the commit meet a Conflict unless there is no such document at that moment; nothing is written to it."""
+        self._writes[(spec.name, id)] = Delete(spec.name, id, if_revision=0)
+
     def then(self, action: Callable[[], None]) -> None:
         """Runs `action` once the commit has succeeded."""
         self.after_commit.append(action)

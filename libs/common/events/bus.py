@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,13 +16,33 @@ class Delivery:
     payload: bytes
 
 
-class Bus(Protocol):
-    """At-most-once delivery to those subscribed at the time; a slow subscriber loses what does not fit its queue."""
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Deliveries may be missing before this: a connection was replaced, or a queue was full. The store knows."""
 
-    async def publish(self, channel: str, payload: bytes) -> None:
-        """Hands `payload` to the channel's subscribers; never waits for them and never fails for want of one."""
+
+GAP = Gap()
+
+# Takes what a subscription brings. It is called on the event loop, one item at a time and in order; it must return at
+# once and may not raise.
+Sink = Callable[[Delivery | Gap], None]
+
+
+class Bus(Protocol):
+    """At-most-once delivery to those subscribed at the time, in the order of each publisher."""
+
+    def publish(self, channel: str, payload: bytes) -> None:
+        """Hands `payload` to the channel's subscribers, this process's among them.
+
+        It returns at once and never fails: what cannot be delivered is lost. It never calls a sink by itself: that
+        happens in a later turn of the loop.
+        """
         ...
 
-    def subscribe(self, *channels: str) -> AbstractAsyncContextManager[AsyncIterator[Delivery]]:
-        """A subscription that is confirmed when the context is entered: nothing published after that is missed."""
+    def subscribe(self, sink: Sink, *channels: str) -> AbstractAsyncContextManager[None]:
+        """Brings what is published on the channels to `sink` while the context is open.
+
+        Confirmed when the context is entered: nothing published after that is missed without a `Gap`. Where the bus is
+        away the context is entered all the same after a moment, and a `Gap` follows as soon as the subscription stands.
+        """
         ...

@@ -1,4 +1,4 @@
-"""The bus of the embedded way: one process, bounded queues."""
+"""The bus of the embedded way: one process, one event loop."""
 
 from __future__ import annotations
 
@@ -7,35 +7,33 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from libs.common.events.bus import Delivery
+from libs.common.events.bus import Delivery, Sink
 
 
 class InProcessBus:
-    """A `Bus` within one event loop. A full queue drops what comes, as Redis drops a slow subscriber."""
+    """A `Bus` within one event loop: nothing is lost, so it never tells of a gap."""
 
-    def __init__(self, queue_size: int = 1024) -> None:
-        self._queue_size = queue_size
-        self._subscribers: defaultdict[str, set[asyncio.Queue[Delivery]]] = defaultdict(set)
+    def __init__(self) -> None:
+        self._sinks: defaultdict[str, list[Sink]] = defaultdict(list)
 
-    async def publish(self, channel: str, payload: bytes) -> None:
+    def publish(self, channel: str, payload: bytes) -> None:
         """See `Bus.publish`."""
-        for queue in self._subscribers.get(channel, ()):
-            if not queue.full():
-                queue.put_nowait(Delivery(channel, payload))
+        if channel in self._sinks:
+            asyncio.get_running_loop().call_soon(self._deliver, Delivery(channel, payload))
 
     @asynccontextmanager
-    async def subscribe(self, *channels: str) -> AsyncIterator[AsyncIterator[Delivery]]:
+    async def subscribe(self, sink: Sink, *channels: str) -> AsyncIterator[None]:
         """See `Bus.subscribe`."""
-        queue: asyncio.Queue[Delivery] = asyncio.Queue(self._queue_size)
         for channel in channels:
-            self._subscribers[channel].add(queue)
+            self._sinks[channel].append(sink)
         try:
-            yield _drain(queue)
+            yield
         finally:
             for channel in channels:
-                self._subscribers[channel].discard(queue)
+                self._sinks[channel].remove(sink)
+                if not self._sinks[channel]:
+                    del self._sinks[channel]
 
-
-async def _drain(queue: asyncio.Queue[Delivery]) -> AsyncIterator[Delivery]:
-    while True:
-        yield await queue.get()
+    def _deliver(self, delivery: Delivery) -> None:
+        for sink in tuple(self._sinks.get(delivery.channel, ())):
+            sink(delivery)

@@ -5,25 +5,34 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.message import Message
-from llmchat.store.v1.outbox_pb2 import OutboxEvent
+from llmchat.store.v1.outbox_pb2 import Acknowledgement, OutboxEvent, PublishedEvent
 
 from libs.common.clock import milliseconds, timestamp
 from libs.common.context import current_call
 from libs.common.documents.documents import Documents
 from libs.common.documents.system import OUTBOX
-from libs.common.documents.unit import Unit, new_id
+from libs.common.documents.unit import Unit
+from libs.common.errors import NotFound, Unavailable
 from libs.common.events.bus import Bus, Delivery
+from libs.common.events.subscription import subscribed
 from libs.common.events.table import EVENTS
-from libs.common.store.port import Query
+from libs.common.failpoints import Failpoints
+from libs.common.store.hlc import HybridClock
+from libs.common.store.port import Cursor, Query
 
 _log = logging.getLogger(__name__)
 _LONGEST_BACKOFF_MS = 60_000
 _ATTEMPTS_BEFORE_PARKING = 20
+_PAGE = 100
+
+# What the owner does in the same commit in which a consumer's acknowledgement is stored: the event is without that
+# consumer already, and its last one when `waiting_for` is empty. Gets the event's payload.
+Completion = Callable[[Unit, OutboxEvent, Message], Awaitable[None]]
 
 
 def event_channel(type: str) -> str:
@@ -31,27 +40,53 @@ def event_channel(type: str) -> str:
     return f"events.{type}"
 
 
-def ack_channel(owner: str) -> str:
-    """Where the consumers of a service's events acknowledge them, as `{consumer} {event id}`."""
-    return f"acks.{owner}"
+def owner_of(event_id: str) -> str:
+    """The service that emitted the event."""
+    return event_id.rpartition(".")[2]
 
 
 class Outbox:
-    """One service's outgoing events. `run` redelivers what is unsettled and takes the acknowledgements in."""
+    """One service's outgoing events. `run` redelivers what is unsettled and takes the acknowledgements in.
 
-    def __init__(self, service: str, documents: Documents, bus: Bus, *, interval: float = 2.0) -> None:
+    Each replica of the service runs one over the same documents: whoever comes first does what is due.
+    """
+
+    def __init__(
+        self,
+        service: str,
+        documents: Documents,
+        bus: Bus,
+        *,
+        replica: str,
+        interval: float = 2.0,
+        completions: Mapping[str, Completion] | None = None,
+        failpoints: Failpoints | None = None,
+    ) -> None:
+        """Args:
+        service: whose events they are.
+        documents: where they are stored.
+        bus: by which they travel fast.
+        replica: names this process: it is acknowledged to on a channel of its own.
+        interval: seconds between looks for what must be delivered again.
+        completions: by event type, what follows an acknowledgement.
+        failpoints: where this process dies in tests.
+        """
         self._service = service
         self._documents = documents
         self._bus = bus
+        self._channel = f"acks.{service}.{replica}"
         self._interval = interval
-        self._publishing: set[asyncio.Task[None]] = set()
+        self._completions = dict(completions or {})
+        self._failpoints = failpoints or Failpoints()
+        self._clock = HybridClock(documents.clock)
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def emit(self, unit: Unit, type: str, aggregate_id: str, payload: Message) -> None:
         """Stages an event of the table of events in `unit` and publishes it once that is committed."""
         packed = AnyMessage()
         packed.Pack(payload)
         event = OutboxEvent(
-            id=f"{new_id(OUTBOX)}.{self._service}",
+            id=f"{OUTBOX.id_prefix}_{self._clock.tick():016x}{random.randrange(2**32):08x}.{self._service}",  # noqa: S311 # unique among replicas, not secret
             type=type,
             aggregate_id=aggregate_id,
             payload=packed,
@@ -61,63 +96,156 @@ class Outbox:
             request_id=current_call().request_id,
         )
         unit.create(OUTBOX, event)
-        unit.then(lambda: self._publish_soon(event))
+        unit.then(partial(self._publish_next, aggregate_id, "after_commit_before_publish"))
 
     async def run(self) -> None:
         """Redelivers until cancelled; what an earlier process left unsettled goes out at once."""
-        async with self._bus.subscribe(ack_channel(self._service)) as acks, asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._take_acks(acks, tasks))
-            await self._resume()
-            while True:
-                await asyncio.sleep(self._interval)
-                await self._redeliver()
+        async with subscribed(self._bus, self._channel) as acknowledgements, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._redeliver_forever())
+            async for item in acknowledgements:
+                # What a gap may have swallowed comes with the consumers' next pull.
+                if isinstance(item, Delivery):
+                    acknowledgement = Acknowledgement.FromString(item.payload)
+                    # Side by side, so that they share the store's commits.
+                    tasks.create_task(self._acknowledge_in_background(acknowledgement))
 
-    def _publish_soon(self, event: OutboxEvent) -> None:
-        task = asyncio.create_task(self._bus.publish(event_channel(event.type), event.SerializeToString()))
-        self._publishing.add(task)
-        task.add_done_callback(self._publishing.discard)
+    async def acknowledge(self, acknowledgement: Acknowledgement) -> None:
+        """Stores what a consumer says of an event; nothing where that is known already.
 
-    async def _take_acks(self, acks: AsyncIterator[Delivery], tasks: asyncio.TaskGroup) -> None:
-        async for delivery in acks:
-            consumer, event_id = delivery.payload.decode().split(" ", 1)
-            # Side by side, so that they share the store's commits.
-            tasks.create_task(self._documents.unit(partial(self._settle, consumer, event_id)))
+        Raises:
+            Contended, Unavailable: it could not be stored: the consumer will say it again.
+        """
+        await self._documents.unit(partial(self._take_in, acknowledgement))
 
-    async def _settle(self, consumer: str, event_id: str, unit: Unit) -> None:
+    async def pending(self, consumer: str, after_id: str) -> tuple[Sequence[OutboxEvent], str]:
+        """Events that wait for `consumer` and may be handled now, oldest first; and where to go on, empty at the end.
+
+        Left out is what is parked, what waits for a later attempt, and what another event of its aggregate precedes.
+        """
+        after = Cursor(None, after_id) if after_id else None
+        events = await self._documents.query(Query(OUTBOX, None, after=after, limit=_PAGE))
+        now = self._documents.clock()
+        due = [
+            event
+            for event in events
+            if consumer in event.waiting_for
+            and not event.is_parked
+            and (not event.attempts or milliseconds(event.next_attempt_at) <= now)
+            and await self._is_first(event)
+        ]
+        return due, events[-1].id if len(events) == _PAGE else ""
+
+    async def replay(self, unit: Unit, event_id: str) -> OutboxEvent:
+        """Stages that an event is delivered again, with all of its attempts before it.
+
+        Raises:
+            NotFound: there is no such event; it may be settled.
+        """
         event = await unit.find(OUTBOX, event_id)
-        if event is None or consumer not in event.waiting_for:
+        if event is None:
+            raise NotFound("event", event_id)
+        event.is_parked = False
+        event.ClearField("parked_at")
+        event.attempts = 0
+        event.next_attempt_at.CopyFrom(timestamp(unit.now + int(self._interval * 1000)))
+        unit.put(OUTBOX, event)
+        unit.then(partial(self._publish_next, event.aggregate_id))
+        return event
+
+    def _publish_next(self, aggregate_id: str, failpoint: str = "") -> None:
+        """Publishes the aggregate's first unsettled event, in a task of its own."""
+        task = asyncio.create_task(self._publish_first(aggregate_id, failpoint))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _publish_first(self, aggregate_id: str, failpoint: str) -> None:
+        try:
+            if failpoint:
+                self._failpoints.reach(failpoint)
+            for event in await self._first_of(aggregate_id):
+                if not event.is_parked:
+                    self._publish(event)
+        except Unavailable as error:
+            _log.warning("an event of %s is not published until it is redelivered: %s", aggregate_id, error.text)
+
+    def _publish(self, event: OutboxEvent) -> None:
+        published = PublishedEvent(event=event, acknowledge_to=self._channel)
+        self._bus.publish(event_channel(event.type), published.SerializeToString())
+
+    async def _first_of(self, aggregate_id: str) -> Sequence[OutboxEvent]:
+        query = Query.where(OUTBOX, order="id", aggregate_id=aggregate_id, limit=1)
+        return await self._documents.query(query)
+
+    async def _is_first(self, event: OutboxEvent) -> bool:
+        return [first.id for first in await self._first_of(event.aggregate_id)] == [event.id]
+
+    async def _acknowledge_in_background(self, acknowledgement: Acknowledgement) -> None:
+        try:
+            await self.acknowledge(acknowledgement)
+        except Exception:
+            _log.exception("the acknowledgement of %s was not stored", acknowledgement.event_id)
+
+    async def _take_in(self, acknowledgement: Acknowledgement, unit: Unit) -> None:
+        event = await unit.find(OUTBOX, acknowledgement.event_id)
+        if event is None or acknowledgement.consumer not in event.waiting_for:
             return
+        if acknowledgement.failed:
+            self._postpone(unit, event)
+        else:
+            await self._settle(unit, event, acknowledgement.consumer)
+
+    def _postpone(self, unit: Unit, event: OutboxEvent) -> None:
+        event.attempts += 1
+        if event.attempts >= _ATTEMPTS_BEFORE_PARKING:
+            event.is_parked = True
+            event.parked_at.CopyFrom(timestamp(unit.now))
+            _log.error("event %s (%s) is parked: %s failed at it", event.id, event.type, list(event.waiting_for))
+        event.next_attempt_at.CopyFrom(timestamp(unit.now + self._pause(event.attempts)))
+        unit.put(OUTBOX, event)
+
+    async def _settle(self, unit: Unit, event: OutboxEvent, consumer: str) -> None:
         event.waiting_for.remove(consumer)
+        completion = self._completions.get(event.type)
+        if completion is not None:
+            payload = EVENTS[event.type].payload()
+            event.payload.Unpack(payload)
+            await completion(unit, event, payload)
         if event.waiting_for:
             unit.put(OUTBOX, event)
         else:
-            unit.delete(OUTBOX, event_id)
+            unit.delete(OUTBOX, event.id)
+            unit.then(partial(self._publish_next, event.aggregate_id, "after_settle_before_next"))
+
+    async def _redeliver_forever(self) -> None:
+        await self._resume()
+        while True:
+            await asyncio.sleep(self._interval)
+            await self._redeliver()
 
     async def _resume(self) -> None:
-        """Publishes what an earlier process left. That is no attempt: a process that crashes often parks nothing."""
-        for event in await self._documents.query(Query.where(OUTBOX, order="next_attempt_at")):
-            if not event.HasField("parked_at"):
-                self._publish_soon(event)
+        """Publishes what an earlier process left; what it was about to deliver again keeps its time."""
+        for event in await self._documents.query(Query.where(OUTBOX, order="next_attempt_at", is_parked=False)):
+            if not event.attempts and await self._is_first(event):
+                self._publish(event)
 
     async def _redeliver(self) -> None:
         now = self._documents.clock()
-        for event in await self._documents.query(Query.where(OUTBOX, order="next_attempt_at")):
+        query = Query.where(OUTBOX, order="next_attempt_at", is_parked=False, limit=_PAGE)
+        for event in await self._documents.query(query):
             if milliseconds(event.next_attempt_at) > now:
                 return
-            if not event.HasField("parked_at"):
-                await self._documents.unit(partial(self._attempt, event.id))
+            await self._documents.unit(partial(self._redeliver_one, event.id))
 
-    async def _attempt(self, event_id: str, unit: Unit) -> None:
+    async def _redeliver_one(self, event_id: str, unit: Unit) -> None:
         event = await unit.find(OUTBOX, event_id)
-        if event is None:
+        if event is None or event.is_parked or milliseconds(event.next_attempt_at) > unit.now:
             return
-        event.attempts += 1
-        if event.attempts > _ATTEMPTS_BEFORE_PARKING:
-            event.parked_at.CopyFrom(timestamp(unit.now))
-            _log.error("event %s (%s) parked: %s never acknowledged", event.id, event.type, list(event.waiting_for))
-        backoff = min(_LONGEST_BACKOFF_MS, int(self._interval * 1000) * 2 ** min(event.attempts, 10))
-        pause = int(backoff * random.uniform(0.5, 1.0))  # noqa: S311 # jitter, not a secret
-        event.next_attempt_at.CopyFrom(timestamp(unit.now + pause))
+        event.redeliveries += 1
+        event.next_attempt_at.CopyFrom(timestamp(unit.now + self._pause(event.redeliveries)))
         unit.put(OUTBOX, event)
-        if not event.HasField("parked_at"):
-            unit.then(lambda: self._publish_soon(event))
+        unit.then(partial(self._publish_next, event.aggregate_id))
+
+    def _pause(self, times: int) -> int:
+        """Milliseconds before the next delivery: exponential backoff with jitter."""
+        backoff = min(_LONGEST_BACKOFF_MS, int(self._interval * 1000) * 2 ** min(times, 10))
+        return int(backoff * random.uniform(0.5, 1.0))  # noqa: S311 # jitter, not a secret

@@ -1,4 +1,4 @@
-"""The table of events: what each carries and who must have handled it before it is settled."""
+"""The table of events: whose each is, what it carries, and who must have handled it before it is settled."""
 
 from __future__ import annotations
 
@@ -6,21 +6,34 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from google.protobuf.message import Message
-from llmchat.events.v1.events_pb2 import GenerationFinished, ThreadDeleted, TitleWanted
+from llmchat.events.v1.events_pb2 import (
+    GenerationFinished,
+    ModelDeprecated,
+    ThreadDeleted,
+    TitleWanted,
+    UserDataRemoved,
+    UserDeleted,
+    UserDeletionAdvanced,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class EventType:
-    """An event by name, the message it carries, and the services that consume it."""
+    """The message that an event carries, the services that emit it, and those that consume it."""
 
     payload: type[Message]
+    owners: tuple[str, ...]
     consumers: tuple[str, ...]
 
 
 EVENTS = MappingProxyType(
     {
-        "thread.deleted": EventType(ThreadDeleted, ("messages", "operations")),
-        "generation.finished": EventType(GenerationFinished, ("threads",)),
-        "thread.title_wanted": EventType(TitleWanted, ("operations",)),
+        "user.deleted": EventType(UserDeleted, ("users",), ("threads", "messages", "operations")),
+        "user.data_removed": EventType(UserDataRemoved, ("threads", "messages"), ("operations",)),
+        "user.deletion_advanced": EventType(UserDeletionAdvanced, ("users",), ("operations",)),
+        "thread.deleted": EventType(ThreadDeleted, ("threads",), ("messages", "operations")),
+        "thread.title_wanted": EventType(TitleWanted, ("threads",), ("operations",)),
+        "generation.finished": EventType(GenerationFinished, ("messages",), ("threads",)),
+        "model.deprecated": EventType(ModelDeprecated, ("catalog",), ("users", "threads")),
     }
 )

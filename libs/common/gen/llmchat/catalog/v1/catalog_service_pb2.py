@@ -28,7 +28,7 @@ from llmchat.catalog.v1 import model_config_pb2 as llmchat_dot_catalog_dot_v1_do
 from llmchat.options.v1 import policy_pb2 as llmchat_dot_options_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(llmchat/catalog/v1/catalog_service.proto\x12\x12llmchat.catalog.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a%llmchat/catalog/v1/model_config.proto\x1a\x1fllmchat/options/v1/policy.proto\"\xa3\x01\n\x11ListModelsRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12=\n\x08provider\x18\x03 \x01(\x0e\x32!.llmchat.catalog.v1.ModelProviderB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x13\n\x0b\x63ount_total\x18\x04 \x01(\x08\"\x86\x01\n\x12ListModelsResponse\x12/\n\x06models\x18\x01 \x03(\x0b\x32\x1f.llmchat.catalog.v1.ModelConfig\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"(\n\x0fGetModelRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x32\x95\x02\n\x0e\x43\x61talogService\x12\x83\x01\n\nListModels\x12%.llmchat.catalog.v1.ListModelsRequest\x1a&.llmchat.catalog.v1.ListModelsResponse\"&\x8a\xb5\x18\x10\n\x01\x01\x1a\x05model\"\x04list\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/models\x12}\n\x08GetModel\x12#.llmchat.catalog.v1.GetModelRequest\x1a\x1f.llmchat.catalog.v1.ModelConfig\"+\x8a\xb5\x18\x10\n\x01\x01\x1a\x05model\"\x04read\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/models/{id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(llmchat/catalog/v1/catalog_service.proto\x12\x12llmchat.catalog.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a%llmchat/catalog/v1/model_config.proto\x1a\x1fllmchat/options/v1/policy.proto\"\xa3\x01\n\x11ListModelsRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12=\n\x08provider\x18\x03 \x01(\x0e\x32!.llmchat.catalog.v1.ModelProviderB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x13\n\x0b\x63ount_total\x18\x04 \x01(\x08\"\x86\x01\n\x12ListModelsResponse\x12/\n\x06models\x18\x01 \x03(\x0b\x32\x1f.llmchat.catalog.v1.ModelConfig\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"(\n\x0fGetModelRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"l\n\x15\x44\x65precateModelRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1f\n\x0ereplacement_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x32\xb3\x03\n\x0e\x43\x61talogService\x12\x83\x01\n\nListModels\x12%.llmchat.catalog.v1.ListModelsRequest\x1a&.llmchat.catalog.v1.ListModelsResponse\"&\x8a\xb5\x18\x10\n\x01\x01\x1a\x05model\"\x04list\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/models\x12}\n\x08GetModel\x12#.llmchat.catalog.v1.GetModelRequest\x1a\x1f.llmchat.catalog.v1.ModelConfig\"+\x8a\xb5\x18\x10\n\x01\x01\x1a\x05model\"\x04read\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/models/{id}\x12\x9b\x01\n\x0e\x44\x65precateModel\x12).llmchat.catalog.v1.DeprecateModelRequest\x1a\x1f.llmchat.catalog.v1.ModelConfig\"=\x8a\xb5\x18\x15\n\x01\x04\x1a\x05model\"\tdeprecate\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/models/{id}:deprecate:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,16 +43,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMODELSREQUEST'].fields_by_name['provider']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_GETMODELREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_GETMODELREQUEST'].fields_by_name['id']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_DEPRECATEMODELREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_DEPRECATEMODELREQUEST'].fields_by_name['id']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_DEPRECATEMODELREQUEST'].fields_by_name['replacement_id']._loaded_options = None
+  _globals['_DEPRECATEMODELREQUEST'].fields_by_name['replacement_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_DEPRECATEMODELREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DEPRECATEMODELREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030d'
   _globals['_CATALOGSERVICE'].methods_by_name['ListModels']._loaded_options = None
   _globals['_CATALOGSERVICE'].methods_by_name['ListModels']._serialized_options = b'\212\265\030\020\n\001\001\032\005model\"\004list\202\323\344\223\002\014\022\n/v1/models'
   _globals['_CATALOGSERVICE'].methods_by_name['GetModel']._loaded_options = None
   _globals['_CATALOGSERVICE'].methods_by_name['GetModel']._serialized_options = b'\212\265\030\020\n\001\001\032\005model\"\004read\202\323\344\223\002\021\022\017/v1/models/{id}'
+  _globals['_CATALOGSERVICE'].methods_by_name['DeprecateModel']._loaded_options = None
+  _globals['_CATALOGSERVICE'].methods_by_name['DeprecateModel']._serialized_options = b'\212\265\030\025\n\001\004\032\005model\"\tdeprecate\202\323\344\223\002\036\"\031/v1/models/{id}:deprecate:\001*'
   _globals['_LISTMODELSREQUEST']._serialized_start=196
   _globals['_LISTMODELSREQUEST']._serialized_end=359
   _globals['_LISTMODELSRESPONSE']._serialized_start=362
   _globals['_LISTMODELSRESPONSE']._serialized_end=496
   _globals['_GETMODELREQUEST']._serialized_start=498
   _globals['_GETMODELREQUEST']._serialized_end=538
-  _globals['_CATALOGSERVICE']._serialized_start=541
-  _globals['_CATALOGSERVICE']._serialized_end=818
+  _globals['_DEPRECATEMODELREQUEST']._serialized_start=540
+  _globals['_DEPRECATEMODELREQUEST']._serialized_end=648
+  _globals['_CATALOGSERVICE']._serialized_start=651
+  _globals['_CATALOGSERVICE']._serialized_end=1086
 # @@protoc_insertion_point(module_scope)

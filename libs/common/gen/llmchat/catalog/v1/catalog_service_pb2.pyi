@@ -37,3 +37,13 @@ class GetModelRequest(_message.Message):
     ID_FIELD_NUMBER: _ClassVar[int]
     id: str
     def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class DeprecateModelRequest(_message.Message):
+    __slots__ = ("id", "replacement_id", "request_id")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REPLACEMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    replacement_id: str
+    request_id: str
+    def __init__(self, id: _Optional[str] = ..., replacement_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...

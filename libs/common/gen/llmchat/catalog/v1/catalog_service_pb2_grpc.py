@@ -46,6 +46,11 @@ class CatalogServiceStub:
                 request_serializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.GetModelRequest.SerializeToString,
                 response_deserializer=llmchat_dot_catalog_dot_v1_dot_model__config__pb2.ModelConfig.FromString,
                 _registered_method=True)
+        self.DeprecateModel = channel.unary_unary(
+                '/llmchat.catalog.v1.CatalogService/DeprecateModel',
+                request_serializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.DeprecateModelRequest.SerializeToString,
+                response_deserializer=llmchat_dot_catalog_dot_v1_dot_model__config__pb2.ModelConfig.FromString,
+                _registered_method=True)
 
 
 class CatalogServiceServicer:
@@ -65,6 +70,14 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeprecateModel(self, request, context):
+        """Takes a model out of use and names what replaces it. History stays; threads that are active with it and people whose default
+        it is move to the replacement. One that is deprecated already stays as it is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -76,6 +89,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
             'GetModel': grpc.unary_unary_rpc_method_handler(
                     servicer.GetModel,
                     request_deserializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.GetModelRequest.FromString,
+                    response_serializer=llmchat_dot_catalog_dot_v1_dot_model__config__pb2.ModelConfig.SerializeToString,
+            ),
+            'DeprecateModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeprecateModel,
+                    request_deserializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.DeprecateModelRequest.FromString,
                     response_serializer=llmchat_dot_catalog_dot_v1_dot_model__config__pb2.ModelConfig.SerializeToString,
             ),
     }
@@ -133,6 +151,33 @@ class CatalogService:
             target,
             '/llmchat.catalog.v1.CatalogService/GetModel',
             llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.GetModelRequest.SerializeToString,
+            llmchat_dot_catalog_dot_v1_dot_model__config__pb2.ModelConfig.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeprecateModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.catalog.v1.CatalogService/DeprecateModel',
+            llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.DeprecateModelRequest.SerializeToString,
             llmchat_dot_catalog_dot_v1_dot_model__config__pb2.ModelConfig.FromString,
             options,
             channel_credentials,

@@ -37,6 +37,10 @@ class CatalogServiceStub:
     ListModels: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListModelsRequest, _catalog_service_pb2.ListModelsResponse]
     """In display order, page by page."""
     GetModel: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetModelRequest, _model_config_pb2.ModelConfig]
+    DeprecateModel: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeprecateModelRequest, _model_config_pb2.ModelConfig]
+    """Takes a model out of use and names what replaces it. History stays; threads that are active with it and people whose default
+    it is move to the replacement. One that is deprecated already stays as it is.
+    """
 
 @_typing.type_check_only
 class CatalogServiceAsyncStub(CatalogServiceStub):
@@ -46,6 +50,10 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     ListModels: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListModelsRequest, _catalog_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """In display order, page by page."""
     GetModel: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetModelRequest, _model_config_pb2.ModelConfig]  # type: ignore[assignment]
+    DeprecateModel: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeprecateModelRequest, _model_config_pb2.ModelConfig]  # type: ignore[assignment]
+    """Takes a model out of use and names what replaces it. History stays; threads that are active with it and people whose default
+    it is move to the replacement. One that is deprecated already stays as it is.
+    """
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
     """The models that conversations can be held with."""
@@ -64,5 +72,15 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.GetModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_config_pb2.ModelConfig, _abc.Awaitable[_model_config_pb2.ModelConfig]]: ...
+
+    @_abc_1.abstractmethod
+    def DeprecateModel(
+        self,
+        request: _catalog_service_pb2.DeprecateModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_config_pb2.ModelConfig, _abc.Awaitable[_model_config_pb2.ModelConfig]]:
+        """Takes a model out of use and names what replaces it. History stays; threads that are active with it and people whose default
+        it is move to the replacement. One that is deprecated already stays as it is.
+        """
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

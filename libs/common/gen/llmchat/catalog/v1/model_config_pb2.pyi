@@ -71,7 +71,7 @@ HEALTH_STATUS_DOWN: HealthStatus
 HEALTH_STATUS_UNKNOWN: HealthStatus
 
 class ModelConfig(_message.Message):
-    __slots__ = ("id", "name", "provider", "api_key_type", "requires_api_key", "capabilities", "specs", "ui", "status", "features", "model_version", "last_updated", "deprecated_at", "removed_at", "etag", "schema_version")
+    __slots__ = ("id", "name", "provider", "api_key_type", "requires_api_key", "capabilities", "specs", "ui", "status", "features", "model_version", "last_updated", "deprecated_at", "removed_at", "replacement_id", "etag", "schema_version")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     PROVIDER_FIELD_NUMBER: _ClassVar[int]
@@ -86,6 +86,7 @@ class ModelConfig(_message.Message):
     LAST_UPDATED_FIELD_NUMBER: _ClassVar[int]
     DEPRECATED_AT_FIELD_NUMBER: _ClassVar[int]
     REMOVED_AT_FIELD_NUMBER: _ClassVar[int]
+    REPLACEMENT_ID_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
     id: str
@@ -102,9 +103,10 @@ class ModelConfig(_message.Message):
     last_updated: _timestamp_pb2.Timestamp
     deprecated_at: _timestamp_pb2.Timestamp
     removed_at: _timestamp_pb2.Timestamp
+    replacement_id: str
     etag: str
     schema_version: int
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., provider: _Optional[_Union[ModelProvider, str]] = ..., api_key_type: _Optional[_Union[ApiKeyType, str]] = ..., requires_api_key: _Optional[bool] = ..., capabilities: _Optional[_Union[ModelCapabilities, _Mapping]] = ..., specs: _Optional[_Union[ModelSpecs, _Mapping]] = ..., ui: _Optional[_Union[ModelUi, _Mapping]] = ..., status: _Optional[_Union[ModelAvailability, _Mapping]] = ..., features: _Optional[_Union[ModelFeatures, _Mapping]] = ..., model_version: _Optional[str] = ..., last_updated: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deprecated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., removed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., schema_version: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., provider: _Optional[_Union[ModelProvider, str]] = ..., api_key_type: _Optional[_Union[ApiKeyType, str]] = ..., requires_api_key: _Optional[bool] = ..., capabilities: _Optional[_Union[ModelCapabilities, _Mapping]] = ..., specs: _Optional[_Union[ModelSpecs, _Mapping]] = ..., ui: _Optional[_Union[ModelUi, _Mapping]] = ..., status: _Optional[_Union[ModelAvailability, _Mapping]] = ..., features: _Optional[_Union[ModelFeatures, _Mapping]] = ..., model_version: _Optional[str] = ..., last_updated: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., deprecated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., removed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., replacement_id: _Optional[str] = ..., etag: _Optional[str] = ..., schema_version: _Optional[int] = ...) -> None: ...
 
 class ModelCapabilities(_message.Message):
     __slots__ = ("text", "reasoning", "coding", "analysis", "vision", "function_calling")

@@ -1,9 +1,10 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -47,3 +48,43 @@ class TitleWanted(_message.Message):
     user_id: str
     model_id: str
     def __init__(self, thread_id: _Optional[str] = ..., user_id: _Optional[str] = ..., model_id: _Optional[str] = ...) -> None: ...
+
+class UserDeleted(_message.Message):
+    __slots__ = ("user_id", "operation_id")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    OPERATION_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    operation_id: str
+    def __init__(self, user_id: _Optional[str] = ..., operation_id: _Optional[str] = ...) -> None: ...
+
+class UserDeletionAdvanced(_message.Message):
+    __slots__ = ("operation_id", "done", "waiting_for")
+    OPERATION_ID_FIELD_NUMBER: _ClassVar[int]
+    DONE_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FOR_FIELD_NUMBER: _ClassVar[int]
+    operation_id: str
+    done: _containers.RepeatedScalarFieldContainer[str]
+    waiting_for: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, operation_id: _Optional[str] = ..., done: _Optional[_Iterable[str]] = ..., waiting_for: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class UserDataRemoved(_message.Message):
+    __slots__ = ("service", "threads", "messages", "tokens", "operations")
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    THREADS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    OPERATIONS_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    threads: int
+    messages: int
+    tokens: int
+    operations: int
+    def __init__(self, service: _Optional[str] = ..., threads: _Optional[int] = ..., messages: _Optional[int] = ..., tokens: _Optional[int] = ..., operations: _Optional[int] = ...) -> None: ...
+
+class ModelDeprecated(_message.Message):
+    __slots__ = ("model_id", "replacement_id")
+    MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    REPLACEMENT_ID_FIELD_NUMBER: _ClassVar[int]
+    model_id: str
+    replacement_id: str
+    def __init__(self, model_id: _Optional[str] = ..., replacement_id: _Optional[str] = ...) -> None: ...

@@ -17,6 +17,7 @@ class OperationType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OPERATION_TYPE_GENERATE_TITLE: _ClassVar[OperationType]
     OPERATION_TYPE_LOAD_MODEL: _ClassVar[OperationType]
     OPERATION_TYPE_MIGRATE_DATA: _ClassVar[OperationType]
+    OPERATION_TYPE_DELETE_USER: _ClassVar[OperationType]
 
 class OperationStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -31,6 +32,7 @@ OPERATION_TYPE_SUMMARIZE: OperationType
 OPERATION_TYPE_GENERATE_TITLE: OperationType
 OPERATION_TYPE_LOAD_MODEL: OperationType
 OPERATION_TYPE_MIGRATE_DATA: OperationType
+OPERATION_TYPE_DELETE_USER: OperationType
 OPERATION_STATUS_UNSPECIFIED: OperationStatus
 OPERATION_STATUS_PENDING: OperationStatus
 OPERATION_STATUS_RUNNING: OperationStatus

@@ -51,3 +51,63 @@ class WatchOperationRequest(_message.Message):
     ID_FIELD_NUMBER: _ClassVar[int]
     id: str
     def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class TrackUserDeletionRequest(_message.Message):
+    __slots__ = ("user_id", "operation_id")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    OPERATION_ID_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    operation_id: str
+    def __init__(self, user_id: _Optional[str] = ..., operation_id: _Optional[str] = ...) -> None: ...
+
+class CheckIntegrityRequest(_message.Message):
+    __slots__ = ("services",)
+    SERVICES_FIELD_NUMBER: _ClassVar[int]
+    services: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, services: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class CheckIntegrityResponse(_message.Message):
+    __slots__ = ("orphan", "progress", "summary")
+    ORPHAN_FIELD_NUMBER: _ClassVar[int]
+    PROGRESS_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    orphan: Orphan
+    progress: CheckProgress
+    summary: CheckSummary
+    def __init__(self, orphan: _Optional[_Union[Orphan, _Mapping]] = ..., progress: _Optional[_Union[CheckProgress, _Mapping]] = ..., summary: _Optional[_Union[CheckSummary, _Mapping]] = ...) -> None: ...
+
+class Orphan(_message.Message):
+    __slots__ = ("service", "collection", "id", "kind", "missing_id")
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MISSING_ID_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    collection: str
+    id: str
+    kind: str
+    missing_id: str
+    def __init__(self, service: _Optional[str] = ..., collection: _Optional[str] = ..., id: _Optional[str] = ..., kind: _Optional[str] = ..., missing_id: _Optional[str] = ...) -> None: ...
+
+class CheckProgress(_message.Message):
+    __slots__ = ("service", "collection", "documents")
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    COLLECTION_FIELD_NUMBER: _ClassVar[int]
+    DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    collection: str
+    documents: int
+    def __init__(self, service: _Optional[str] = ..., collection: _Optional[str] = ..., documents: _Optional[int] = ...) -> None: ...
+
+class CheckSummary(_message.Message):
+    __slots__ = ("documents", "orphans", "unsettled_events", "parked_events")
+    DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
+    ORPHANS_FIELD_NUMBER: _ClassVar[int]
+    UNSETTLED_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    PARKED_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    documents: int
+    orphans: int
+    unsettled_events: int
+    parked_events: int
+    def __init__(self, documents: _Optional[int] = ..., orphans: _Optional[int] = ..., unsettled_events: _Optional[int] = ..., parked_events: _Optional[int] = ...) -> None: ...

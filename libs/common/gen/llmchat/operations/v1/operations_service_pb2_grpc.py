@@ -56,6 +56,16 @@ class OperationsServiceStub:
                 request_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.WatchOperationRequest.SerializeToString,
                 response_deserializer=llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.FromString,
                 _registered_method=True)
+        self.TrackUserDeletion = channel.unary_unary(
+                '/llmchat.operations.v1.OperationsService/TrackUserDeletion',
+                request_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.TrackUserDeletionRequest.SerializeToString,
+                response_deserializer=llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.FromString,
+                _registered_method=True)
+        self.CheckIntegrity = channel.unary_stream(
+                '/llmchat.operations.v1.OperationsService/CheckIntegrity',
+                request_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.CheckIntegrityRequest.SerializeToString,
+                response_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.CheckIntegrityResponse.FromString,
+                _registered_method=True)
 
 
 class OperationsServiceServicer:
@@ -89,6 +99,21 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def TrackUserDeletion(self, request, context):
+        """The operation that shows how far a person's deletion is; made if it does not exist yet. For the users service.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckIntegrity(self, request, context):
+        """Pages through the documents of every service and tells of each one whose owner, thread, message or the like is gone, then sums
+        up. While a cascade is under way it finds what that has yet to remove: the summary counts the unsettled events.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperationsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +136,16 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     servicer.WatchOperation,
                     request_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.WatchOperationRequest.FromString,
                     response_serializer=llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.SerializeToString,
+            ),
+            'TrackUserDeletion': grpc.unary_unary_rpc_method_handler(
+                    servicer.TrackUserDeletion,
+                    request_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.TrackUserDeletionRequest.FromString,
+                    response_serializer=llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.SerializeToString,
+            ),
+            'CheckIntegrity': grpc.unary_stream_rpc_method_handler(
+                    servicer.CheckIntegrity,
+                    request_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.CheckIntegrityRequest.FromString,
+                    response_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.CheckIntegrityResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +257,60 @@ class OperationsService:
             '/llmchat.operations.v1.OperationsService/WatchOperation',
             llmchat_dot_operations_dot_v1_dot_operations__service__pb2.WatchOperationRequest.SerializeToString,
             llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def TrackUserDeletion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.operations.v1.OperationsService/TrackUserDeletion',
+            llmchat_dot_operations_dot_v1_dot_operations__service__pb2.TrackUserDeletionRequest.SerializeToString,
+            llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckIntegrity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/llmchat.operations.v1.OperationsService/CheckIntegrity',
+            llmchat_dot_operations_dot_v1_dot_operations__service__pb2.CheckIntegrityRequest.SerializeToString,
+            llmchat_dot_operations_dot_v1_dot_operations__service__pb2.CheckIntegrityResponse.FromString,
             options,
             channel_credentials,
             insecure,

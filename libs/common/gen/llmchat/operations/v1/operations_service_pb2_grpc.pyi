@@ -41,6 +41,12 @@ class OperationsServiceStub:
     """Ends an operation that has not ended yet; one that has stays as it is."""
     WatchOperation: _grpc.UnaryStreamMultiCallable[_operations_service_pb2.WatchOperationRequest, _operation_pb2.Operation]
     """The operation as it is, then as it is after each change, until it has ended."""
+    TrackUserDeletion: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.TrackUserDeletionRequest, _operation_pb2.Operation]
+    """The operation that shows how far a person's deletion is; made if it does not exist yet. For the users service."""
+    CheckIntegrity: _grpc.UnaryStreamMultiCallable[_operations_service_pb2.CheckIntegrityRequest, _operations_service_pb2.CheckIntegrityResponse]
+    """Pages through the documents of every service and tells of each one whose owner, thread, message or the like is gone, then sums
+    up. While a cascade is under way it finds what that has yet to remove: the summary counts the unsettled events.
+    """
 
 @_typing.type_check_only
 class OperationsServiceAsyncStub(OperationsServiceStub):
@@ -54,6 +60,12 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     """Ends an operation that has not ended yet; one that has stays as it is."""
     WatchOperation: _aio.UnaryStreamMultiCallable[_operations_service_pb2.WatchOperationRequest, _operation_pb2.Operation]  # type: ignore[assignment]
     """The operation as it is, then as it is after each change, until it has ended."""
+    TrackUserDeletion: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.TrackUserDeletionRequest, _operation_pb2.Operation]  # type: ignore[assignment]
+    """The operation that shows how far a person's deletion is; made if it does not exist yet. For the users service."""
+    CheckIntegrity: _aio.UnaryStreamMultiCallable[_operations_service_pb2.CheckIntegrityRequest, _operations_service_pb2.CheckIntegrityResponse]  # type: ignore[assignment]
+    """Pages through the documents of every service and tells of each one whose owner, thread, message or the like is gone, then sums
+    up. While a cascade is under way it finds what that has yet to remove: the summary counts the unsettled events.
+    """
 
 class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
     """Work that takes longer than a call. An operation that is another user's is NOT_FOUND."""
@@ -88,5 +100,23 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_operation_pb2.Operation], _abc.AsyncIterator[_operation_pb2.Operation]]:
         """The operation as it is, then as it is after each change, until it has ended."""
+
+    @_abc_1.abstractmethod
+    def TrackUserDeletion(
+        self,
+        request: _operations_service_pb2.TrackUserDeletionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operation_pb2.Operation, _abc.Awaitable[_operation_pb2.Operation]]:
+        """The operation that shows how far a person's deletion is; made if it does not exist yet. For the users service."""
+
+    @_abc_1.abstractmethod
+    def CheckIntegrity(
+        self,
+        request: _operations_service_pb2.CheckIntegrityRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_operations_service_pb2.CheckIntegrityResponse], _abc.AsyncIterator[_operations_service_pb2.CheckIntegrityResponse]]:
+        """Pages through the documents of every service and tells of each one whose owner, thread, message or the like is gone, then sums
+        up. While a cascade is under way it finds what that has yet to remove: the summary counts the unsettled events.
+        """
 
 def add_OperationsServiceServicer_to_server(servicer: OperationsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

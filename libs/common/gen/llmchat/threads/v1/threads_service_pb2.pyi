@@ -77,3 +77,23 @@ class SetGeneratedTitleRequest(_message.Message):
     id: str
     title: str
     def __init__(self, id: _Optional[str] = ..., title: _Optional[str] = ...) -> None: ...
+
+class WatchThreadsRequest(_message.Message):
+    __slots__ = ("limit",)
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    limit: int
+    def __init__(self, limit: _Optional[int] = ...) -> None: ...
+
+class ThreadChange(_message.Message):
+    __slots__ = ("thread", "deleted_id", "synced")
+    THREAD_FIELD_NUMBER: _ClassVar[int]
+    DELETED_ID_FIELD_NUMBER: _ClassVar[int]
+    SYNCED_FIELD_NUMBER: _ClassVar[int]
+    thread: _thread_pb2.Thread
+    deleted_id: str
+    synced: Synced
+    def __init__(self, thread: _Optional[_Union[_thread_pb2.Thread, _Mapping]] = ..., deleted_id: _Optional[str] = ..., synced: _Optional[_Union[Synced, _Mapping]] = ...) -> None: ...
+
+class Synced(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

@@ -52,6 +52,11 @@ class ThreadsServiceStub:
                 request_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ListThreadsRequest.SerializeToString,
                 response_deserializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ListThreadsResponse.FromString,
                 _registered_method=True)
+        self.WatchThreads = channel.unary_stream(
+                '/llmchat.threads.v1.ThreadsService/WatchThreads',
+                request_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.WatchThreadsRequest.SerializeToString,
+                response_deserializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ThreadChange.FromString,
+                _registered_method=True)
         self.UpdateThread = channel.unary_unary(
                 '/llmchat.threads.v1.ThreadsService/UpdateThread',
                 request_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.UpdateThreadRequest.SerializeToString,
@@ -87,6 +92,14 @@ class ThreadsServiceServicer:
 
     def ListThreads(self, request, context):
         """The caller's threads, newest activity first, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchThreads(self, request, context):
+        """The caller's threads as they change: first those with the newest activity, then `synced`, then every change as it happens, on
+        whichever replica. A stream that breaks is opened again and begins anew.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -130,6 +143,11 @@ def add_ThreadsServiceServicer_to_server(servicer, server):
                     servicer.ListThreads,
                     request_deserializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ListThreadsRequest.FromString,
                     response_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ListThreadsResponse.SerializeToString,
+            ),
+            'WatchThreads': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchThreads,
+                    request_deserializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.WatchThreadsRequest.FromString,
+                    response_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ThreadChange.SerializeToString,
             ),
             'UpdateThread': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateThread,
@@ -229,6 +247,33 @@ class ThreadsService:
             '/llmchat.threads.v1.ThreadsService/ListThreads',
             llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ListThreadsRequest.SerializeToString,
             llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ListThreadsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchThreads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/llmchat.threads.v1.ThreadsService/WatchThreads',
+            llmchat_dot_threads_dot_v1_dot_threads__service__pb2.WatchThreadsRequest.SerializeToString,
+            llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ThreadChange.FromString,
             options,
             channel_credentials,
             insecure,

@@ -39,6 +39,10 @@ class ThreadsServiceStub:
     GetThread: _grpc.UnaryUnaryMultiCallable[_threads_service_pb2.GetThreadRequest, _thread_pb2.Thread]
     ListThreads: _grpc.UnaryUnaryMultiCallable[_threads_service_pb2.ListThreadsRequest, _threads_service_pb2.ListThreadsResponse]
     """The caller's threads, newest activity first, page by page."""
+    WatchThreads: _grpc.UnaryStreamMultiCallable[_threads_service_pb2.WatchThreadsRequest, _threads_service_pb2.ThreadChange]
+    """The caller's threads as they change: first those with the newest activity, then `synced`, then every change as it happens, on
+    whichever replica. A stream that breaks is opened again and begins anew.
+    """
     UpdateThread: _grpc.UnaryUnaryMultiCallable[_threads_service_pb2.UpdateThreadRequest, _thread_pb2.Thread]
     """Changes the fields that the mask names: title, settings or parts of it. A stale etag is ABORTED."""
     DeleteThread: _grpc.UnaryUnaryMultiCallable[_threads_service_pb2.DeleteThreadRequest, _empty_pb2.Empty]
@@ -55,6 +59,10 @@ class ThreadsServiceAsyncStub(ThreadsServiceStub):
     GetThread: _aio.UnaryUnaryMultiCallable[_threads_service_pb2.GetThreadRequest, _thread_pb2.Thread]  # type: ignore[assignment]
     ListThreads: _aio.UnaryUnaryMultiCallable[_threads_service_pb2.ListThreadsRequest, _threads_service_pb2.ListThreadsResponse]  # type: ignore[assignment]
     """The caller's threads, newest activity first, page by page."""
+    WatchThreads: _aio.UnaryStreamMultiCallable[_threads_service_pb2.WatchThreadsRequest, _threads_service_pb2.ThreadChange]  # type: ignore[assignment]
+    """The caller's threads as they change: first those with the newest activity, then `synced`, then every change as it happens, on
+    whichever replica. A stream that breaks is opened again and begins anew.
+    """
     UpdateThread: _aio.UnaryUnaryMultiCallable[_threads_service_pb2.UpdateThreadRequest, _thread_pb2.Thread]  # type: ignore[assignment]
     """Changes the fields that the mask names: title, settings or parts of it. A stale etag is ABORTED."""
     DeleteThread: _aio.UnaryUnaryMultiCallable[_threads_service_pb2.DeleteThreadRequest, _empty_pb2.Empty]  # type: ignore[assignment]
@@ -86,6 +94,16 @@ class ThreadsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_threads_service_pb2.ListThreadsResponse, _abc.Awaitable[_threads_service_pb2.ListThreadsResponse]]:
         """The caller's threads, newest activity first, page by page."""
+
+    @_abc_1.abstractmethod
+    def WatchThreads(
+        self,
+        request: _threads_service_pb2.WatchThreadsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_threads_service_pb2.ThreadChange], _abc.AsyncIterator[_threads_service_pb2.ThreadChange]]:
+        """The caller's threads as they change: first those with the newest activity, then `synced`, then every change as it happens, on
+        whichever replica. A stream that breaks is opened again and begins anew.
+        """
 
     @_abc_1.abstractmethod
     def UpdateThread(

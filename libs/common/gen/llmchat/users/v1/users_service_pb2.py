@@ -26,12 +26,13 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from llmchat.operations.v1 import operation_pb2 as llmchat_dot_operations_dot_v1_dot_operation__pb2
 from llmchat.options.v1 import policy_pb2 as llmchat_dot_options_dot_v1_dot_policy__pb2
 from llmchat.options.v1 import secret_pb2 as llmchat_dot_options_dot_v1_dot_secret__pb2
 from llmchat.users.v1 import user_pb2 as llmchat_dot_users_dot_v1_dot_user__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$llmchat/users/v1/users_service.proto\x12\x10llmchat.users.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fllmchat/options/v1/policy.proto\x1a\x1fllmchat/options/v1/secret.proto\x1a\x1bllmchat/users/v1/user.proto\"\xde\x01\n\x11\x43reateUserRequest\x12\x1c\n\x08username\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x18\xfe\x01`\x01\x12:\n\x0c\x64isplay_name\x18\x02 \x01(\tB$\xbaH!r\x1f\x10\x01\x18\x64\x32\x19^[^\\x00-\\x1f\\x7f<>\"`\\\\]*$\x12 \n\x08password\x18\x03 \x01(\tB\x0e\xbaH\x07r\x05\x10\x08\x18\xe8\x07\x90\xb5\x18\x01\x12\x30\n\x08settings\x18\x04 \x01(\x0b\x32\x1e.llmchat.users.v1.UserSettings\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"N\n\x0cLoginRequest\x12\x1c\n\x08username\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfe\x01\x12 \n\x08password\x18\x02 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\xe8\x07\x90\xb5\x18\x01\"\x81\x01\n\rLoginResponse\x12\x1a\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tB\x04\x90\xb5\x18\x01\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x04user\x18\x03 \x01(\x0b\x32\x16.llmchat.users.v1.User\"\'\n\x0eGetUserRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"\x97\x01\n\x11UpdateUserRequest\x12,\n\x04user\x18\x01 \x01(\x0b\x32\x16.llmchat.users.v1.UserB\x06\xbaH\x03\xc8\x01\x01\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x32\xf2\x03\n\x0cUsersService\x12t\n\nCreateUser\x12#.llmchat.users.v1.CreateUserRequest\x1a\x16.llmchat.users.v1.User\")\x8a\xb5\x18\x11\n\x01\x01\x1a\x04user\"\x06\x63reate\x82\xd3\xe4\x93\x02\x0e\"\t/v1/users:\x01*\x12x\n\x05Login\x12\x1e.llmchat.users.v1.LoginRequest\x1a\x1f.llmchat.users.v1.LoginResponse\".\x8a\xb5\x18\x10\n\x01\x01\x1a\x04user\"\x05login\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/users:login:\x01*\x12n\n\x07GetUser\x12 .llmchat.users.v1.GetUserRequest\x1a\x16.llmchat.users.v1.User\")\x8a\xb5\x18\x0f\n\x01\x03\x1a\x04user\"\x04read\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/users/{id}\x12\x81\x01\n\nUpdateUser\x12#.llmchat.users.v1.UpdateUserRequest\x1a\x16.llmchat.users.v1.User\"6\x8a\xb5\x18\x11\n\x01\x03\x1a\x04user\"\x06update\x82\xd3\xe4\x93\x02\x1b\x32\x13/v1/users/{user.id}:\x04userb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$llmchat/users/v1/users_service.proto\x12\x10llmchat.users.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a%llmchat/operations/v1/operation.proto\x1a\x1fllmchat/options/v1/policy.proto\x1a\x1fllmchat/options/v1/secret.proto\x1a\x1bllmchat/users/v1/user.proto\"\xde\x01\n\x11\x43reateUserRequest\x12\x1c\n\x08username\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x18\xfe\x01`\x01\x12:\n\x0c\x64isplay_name\x18\x02 \x01(\tB$\xbaH!r\x1f\x10\x01\x18\x64\x32\x19^[^\\x00-\\x1f\\x7f<>\"`\\\\]*$\x12 \n\x08password\x18\x03 \x01(\tB\x0e\xbaH\x07r\x05\x10\x08\x18\xe8\x07\x90\xb5\x18\x01\x12\x30\n\x08settings\x18\x04 \x01(\x0b\x32\x1e.llmchat.users.v1.UserSettings\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"N\n\x0cLoginRequest\x12\x1c\n\x08username\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xfe\x01\x12 \n\x08password\x18\x02 \x01(\tB\x0e\xbaH\x07r\x05\x10\x01\x18\xe8\x07\x90\xb5\x18\x01\"\x81\x01\n\rLoginResponse\x12\x1a\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\tB\x04\x90\xb5\x18\x01\x12.\n\nexpires_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12$\n\x04user\x18\x03 \x01(\x0b\x32\x16.llmchat.users.v1.User\"\'\n\x0eGetUserRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"\x97\x01\n\x11UpdateUserRequest\x12,\n\x04user\x18\x01 \x01(\x0b\x32\x16.llmchat.users.v1.UserB\x06\xbaH\x03\xc8\x01\x01\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"^\n\x11\x44\x65leteUserRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x32\xf5\x04\n\x0cUsersService\x12t\n\nCreateUser\x12#.llmchat.users.v1.CreateUserRequest\x1a\x16.llmchat.users.v1.User\")\x8a\xb5\x18\x11\n\x01\x01\x1a\x04user\"\x06\x63reate\x82\xd3\xe4\x93\x02\x0e\"\t/v1/users:\x01*\x12x\n\x05Login\x12\x1e.llmchat.users.v1.LoginRequest\x1a\x1f.llmchat.users.v1.LoginResponse\".\x8a\xb5\x18\x10\n\x01\x01\x1a\x04user\"\x05login\x82\xd3\xe4\x93\x02\x14\"\x0f/v1/users:login:\x01*\x12n\n\x07GetUser\x12 .llmchat.users.v1.GetUserRequest\x1a\x16.llmchat.users.v1.User\")\x8a\xb5\x18\x0f\n\x01\x03\x1a\x04user\"\x04read\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/users/{id}\x12\x81\x01\n\nUpdateUser\x12#.llmchat.users.v1.UpdateUserRequest\x1a\x16.llmchat.users.v1.User\"6\x8a\xb5\x18\x11\n\x01\x03\x1a\x04user\"\x06update\x82\xd3\xe4\x93\x02\x1b\x32\x13/v1/users/{user.id}:\x04user\x12\x80\x01\n\nDeleteUser\x12#.llmchat.users.v1.DeleteUserRequest\x1a .llmchat.operations.v1.Operation\"+\x8a\xb5\x18\x11\n\x01\x03\x1a\x04user\"\x06\x64\x65lete\x82\xd3\xe4\x93\x02\x10*\x0e/v1/users/{id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -60,6 +61,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEUSERREQUEST'].fields_by_name['update_mask']._serialized_options = b'\272H\003\310\001\001'
   _globals['_UPDATEUSERREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_UPDATEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_DELETEUSERREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_DELETEUSERREQUEST'].fields_by_name['id']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_DELETEUSERREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_DELETEUSERREQUEST'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030 '
+  _globals['_DELETEUSERREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELETEUSERREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030d'
   _globals['_USERSSERVICE'].methods_by_name['CreateUser']._loaded_options = None
   _globals['_USERSSERVICE'].methods_by_name['CreateUser']._serialized_options = b'\212\265\030\021\n\001\001\032\004user\"\006create\202\323\344\223\002\016\"\t/v1/users:\001*'
   _globals['_USERSSERVICE'].methods_by_name['Login']._loaded_options = None
@@ -68,16 +75,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSSERVICE'].methods_by_name['GetUser']._serialized_options = b'\212\265\030\017\n\001\003\032\004user\"\004read\202\323\344\223\002\020\022\016/v1/users/{id}'
   _globals['_USERSSERVICE'].methods_by_name['UpdateUser']._loaded_options = None
   _globals['_USERSSERVICE'].methods_by_name['UpdateUser']._serialized_options = b'\212\265\030\021\n\001\003\032\004user\"\006update\202\323\344\223\002\0332\023/v1/users/{user.id}:\004user'
-  _globals['_CREATEUSERREQUEST']._serialized_start=280
-  _globals['_CREATEUSERREQUEST']._serialized_end=502
-  _globals['_LOGINREQUEST']._serialized_start=504
-  _globals['_LOGINREQUEST']._serialized_end=582
-  _globals['_LOGINRESPONSE']._serialized_start=585
-  _globals['_LOGINRESPONSE']._serialized_end=714
-  _globals['_GETUSERREQUEST']._serialized_start=716
-  _globals['_GETUSERREQUEST']._serialized_end=755
-  _globals['_UPDATEUSERREQUEST']._serialized_start=758
-  _globals['_UPDATEUSERREQUEST']._serialized_end=909
-  _globals['_USERSSERVICE']._serialized_start=912
-  _globals['_USERSSERVICE']._serialized_end=1410
+  _globals['_USERSSERVICE'].methods_by_name['DeleteUser']._loaded_options = None
+  _globals['_USERSSERVICE'].methods_by_name['DeleteUser']._serialized_options = b'\212\265\030\021\n\001\003\032\004user\"\006delete\202\323\344\223\002\020*\016/v1/users/{id}'
+  _globals['_CREATEUSERREQUEST']._serialized_start=319
+  _globals['_CREATEUSERREQUEST']._serialized_end=541
+  _globals['_LOGINREQUEST']._serialized_start=543
+  _globals['_LOGINREQUEST']._serialized_end=621
+  _globals['_LOGINRESPONSE']._serialized_start=624
+  _globals['_LOGINRESPONSE']._serialized_end=753
+  _globals['_GETUSERREQUEST']._serialized_start=755
+  _globals['_GETUSERREQUEST']._serialized_end=794
+  _globals['_UPDATEUSERREQUEST']._serialized_start=797
+  _globals['_UPDATEUSERREQUEST']._serialized_end=948
+  _globals['_DELETEUSERREQUEST']._serialized_start=950
+  _globals['_DELETEUSERREQUEST']._serialized_end=1044
+  _globals['_USERSSERVICE']._serialized_start=1047
+  _globals['_USERSSERVICE']._serialized_end=1676
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from llmchat.operations.v1 import operation_pb2 as llmchat_dot_operations_dot_v1_dot_operation__pb2
 from llmchat.users.v1 import user_pb2 as llmchat_dot_users_dot_v1_dot_user__pb2
 from llmchat.users.v1 import users_service_pb2 as llmchat_dot_users_dot_v1_dot_users__service__pb2
 
@@ -56,6 +57,11 @@ class UsersServiceStub:
                 request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.UpdateUserRequest.SerializeToString,
                 response_deserializer=llmchat_dot_users_dot_v1_dot_user__pb2.User.FromString,
                 _registered_method=True)
+        self.DeleteUser = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/DeleteUser',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.DeleteUserRequest.SerializeToString,
+                response_deserializer=llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.FromString,
+                _registered_method=True)
 
 
 class UsersServiceServicer:
@@ -90,6 +96,14 @@ class UsersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteUser(self, request, context):
+        """Deletes one's account and everything of it in every service. The account is closed at once; the rest goes by an operation,
+        which WatchOperation follows until every service has acknowledged. The username is free again after that.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_UsersServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -112,6 +126,11 @@ def add_UsersServiceServicer_to_server(servicer, server):
                     servicer.UpdateUser,
                     request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.UpdateUserRequest.FromString,
                     response_serializer=llmchat_dot_users_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'DeleteUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteUser,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.DeleteUserRequest.FromString,
+                    response_serializer=llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -223,6 +242,33 @@ class UsersService:
             '/llmchat.users.v1.UsersService/UpdateUser',
             llmchat_dot_users_dot_v1_dot_users__service__pb2.UpdateUserRequest.SerializeToString,
             llmchat_dot_users_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/DeleteUser',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.DeleteUserRequest.SerializeToString,
+            llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from llmchat.operations.v1 import operation_pb2 as _operation_pb2
 from llmchat.users.v1 import user_pb2 as _user_pb2
 from llmchat.users.v1 import users_service_pb2 as _users_service_pb2
 import abc as _abc_1
@@ -42,6 +43,10 @@ class UsersServiceStub:
     """Reads one's own profile; `me` stands for the caller's id."""
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.UpdateUserRequest, _user_pb2.User]
     """Changes the fields that the mask names: display_name and settings or parts of it. A stale etag is ABORTED."""
+    DeleteUser: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.DeleteUserRequest, _operation_pb2.Operation]
+    """Deletes one's account and everything of it in every service. The account is closed at once; the rest goes by an operation,
+    which WatchOperation follows until every service has acknowledged. The username is free again after that.
+    """
 
 @_typing.type_check_only
 class UsersServiceAsyncStub(UsersServiceStub):
@@ -56,6 +61,10 @@ class UsersServiceAsyncStub(UsersServiceStub):
     """Reads one's own profile; `me` stands for the caller's id."""
     UpdateUser: _aio.UnaryUnaryMultiCallable[_users_service_pb2.UpdateUserRequest, _user_pb2.User]  # type: ignore[assignment]
     """Changes the fields that the mask names: display_name and settings or parts of it. A stale etag is ABORTED."""
+    DeleteUser: _aio.UnaryUnaryMultiCallable[_users_service_pb2.DeleteUserRequest, _operation_pb2.Operation]  # type: ignore[assignment]
+    """Deletes one's account and everything of it in every service. The account is closed at once; the rest goes by an operation,
+    which WatchOperation follows until every service has acknowledged. The username is free again after that.
+    """
 
 class UsersServiceServicer(metaclass=_abc_1.ABCMeta):
     """Profiles, passwords and settings."""
@@ -91,5 +100,15 @@ class UsersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_user_pb2.User, _abc.Awaitable[_user_pb2.User]]:
         """Changes the fields that the mask names: display_name and settings or parts of it. A stale etag is ABORTED."""
+
+    @_abc_1.abstractmethod
+    def DeleteUser(
+        self,
+        request: _users_service_pb2.DeleteUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operation_pb2.Operation, _abc.Awaitable[_operation_pb2.Operation]]:
+        """Deletes one's account and everything of it in every service. The account is closed at once; the rest goes by an operation,
+        which WatchOperation follows until every service has acknowledged. The username is free again after that.
+        """
 
 def add_UsersServiceServicer_to_server(servicer: UsersServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

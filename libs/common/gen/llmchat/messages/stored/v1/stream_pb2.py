@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from llmchat.store.v1 import tokens_pb2 as llmchat_dot_store_dot_v1_dot_tokens__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'llmchat/messages/stored/v1/stream.proto\x12\x1allmchat.messages.stored.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dllmchat/store/v1/tokens.proto\"h\n\x05\x43hunk\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tfirst_seq\x18\x02 \x01(\r\x12(\n\x06tokens\x18\x03 \x01(\x0b\x32\x18.llmchat.store.v1.Tokens\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"\xb0\x02\n\x0c\x43onversation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x15\n\rlast_position\x18\x03 \x01(\x03\x12\x42\n\x05turns\x18\x04 \x03(\x0b\x32\x33.llmchat.messages.stored.v1.Conversation.TurnsEntry\x12\x0f\n\x07\x64\x65leted\x18\x05 \x01(\x08\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\x1aO\n\nTurnsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.llmchat.messages.stored.v1.Turns:\x02\x38\x01\")\n\x05Turns\x12\x0f\n\x07running\x18\x01 \x01(\t\x12\x0f\n\x07waiting\x18\x02 \x03(\t\":\n\x0bSendReceipt\x12\x17\n\x0fuser_message_id\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'llmchat/messages/stored/v1/stream.proto\x12\x1allmchat.messages.stored.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dllmchat/store/v1/tokens.proto\"z\n\x05\x43hunk\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tfirst_seq\x18\x02 \x01(\r\x12(\n\x06tokens\x18\x03 \x01(\x0b\x32\x18.llmchat.store.v1.Tokens\x12\x10\n\x08is_fence\x18\x04 \x01(\x08\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"\xb0\x02\n\x0c\x43onversation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x15\n\rlast_position\x18\x03 \x01(\x03\x12\x42\n\x05turns\x18\x04 \x03(\x0b\x32\x33.llmchat.messages.stored.v1.Conversation.TurnsEntry\x12\x0f\n\x07\x64\x65leted\x18\x05 \x01(\x08\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\x1aO\n\nTurnsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.llmchat.messages.stored.v1.Turns:\x02\x38\x01\")\n\x05Turns\x12\x0f\n\x07running\x18\x01 \x01(\t\x12\x0f\n\x07waiting\x18\x02 \x03(\t\":\n\x0bSendReceipt\x12\x17\n\x0fuser_message_id\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\"I\n\nLiveTokens\x12\x11\n\tfirst_seq\x18\x01 \x01(\r\x12(\n\x06tokens\x18\x02 \x01(\x0b\x32\x18.llmchat.store.v1.Tokensb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,13 +36,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONVERSATION_TURNSENTRY']._loaded_options = None
   _globals['_CONVERSATION_TURNSENTRY']._serialized_options = b'8\001'
   _globals['_CHUNK']._serialized_start=135
-  _globals['_CHUNK']._serialized_end=239
-  _globals['_CONVERSATION']._serialized_start=242
-  _globals['_CONVERSATION']._serialized_end=546
-  _globals['_CONVERSATION_TURNSENTRY']._serialized_start=467
-  _globals['_CONVERSATION_TURNSENTRY']._serialized_end=546
-  _globals['_TURNS']._serialized_start=548
-  _globals['_TURNS']._serialized_end=589
-  _globals['_SENDRECEIPT']._serialized_start=591
-  _globals['_SENDRECEIPT']._serialized_end=649
+  _globals['_CHUNK']._serialized_end=257
+  _globals['_CONVERSATION']._serialized_start=260
+  _globals['_CONVERSATION']._serialized_end=564
+  _globals['_CONVERSATION_TURNSENTRY']._serialized_start=485
+  _globals['_CONVERSATION_TURNSENTRY']._serialized_end=564
+  _globals['_TURNS']._serialized_start=566
+  _globals['_TURNS']._serialized_end=607
+  _globals['_SENDRECEIPT']._serialized_start=609
+  _globals['_SENDRECEIPT']._serialized_end=667
+  _globals['_LIVETOKENS']._serialized_start=669
+  _globals['_LIVETOKENS']._serialized_end=742
 # @@protoc_insertion_point(module_scope)

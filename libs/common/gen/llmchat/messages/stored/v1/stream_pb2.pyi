@@ -11,16 +11,18 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Chunk(_message.Message):
-    __slots__ = ("id", "first_seq", "tokens", "schema_version")
+    __slots__ = ("id", "first_seq", "tokens", "is_fence", "schema_version")
     ID_FIELD_NUMBER: _ClassVar[int]
     FIRST_SEQ_FIELD_NUMBER: _ClassVar[int]
     TOKENS_FIELD_NUMBER: _ClassVar[int]
+    IS_FENCE_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
     id: str
     first_seq: int
     tokens: _tokens_pb2.Tokens
+    is_fence: bool
     schema_version: int
-    def __init__(self, id: _Optional[str] = ..., first_seq: _Optional[int] = ..., tokens: _Optional[_Union[_tokens_pb2.Tokens, _Mapping]] = ..., schema_version: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., first_seq: _Optional[int] = ..., tokens: _Optional[_Union[_tokens_pb2.Tokens, _Mapping]] = ..., is_fence: _Optional[bool] = ..., schema_version: _Optional[int] = ...) -> None: ...
 
 class Conversation(_message.Message):
     __slots__ = ("id", "user_id", "last_position", "turns", "deleted", "updated_at", "schema_version")
@@ -62,3 +64,11 @@ class SendReceipt(_message.Message):
     user_message_id: str
     message_id: str
     def __init__(self, user_message_id: _Optional[str] = ..., message_id: _Optional[str] = ...) -> None: ...
+
+class LiveTokens(_message.Message):
+    __slots__ = ("first_seq", "tokens")
+    FIRST_SEQ_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    first_seq: int
+    tokens: _tokens_pb2.Tokens
+    def __init__(self, first_seq: _Optional[int] = ..., tokens: _Optional[_Union[_tokens_pb2.Tokens, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,85 @@
+"""The RPCs of `llmchat.events.v1.EventsService`, for the services that a process runs."""
+
+from __future__ import annotations
+
+from llmchat.events.v1.events_service_pb2 import (
+    ListEventsRequest,
+    ListEventsResponse,
+    PullEventsRequest,
+    PullEventsResponse,
+    ReplayEventRequest,
+)
+from llmchat.store.v1.outbox_pb2 import OutboxEvent
+
+from libs.common.context import Call
+from libs.common.documents.documents import Documents
+from libs.common.documents.pages import PageAnswer
+from libs.common.documents.system import OUTBOX
+from libs.common.documents.unit import Unit
+from libs.common.errors import Denied, NotFound
+from libs.common.events.outbox import Outbox, owner_of
+from libs.common.store.port import Query
+
+_PAGE_SIZE = 50
+
+
+class EventsService:
+    """The outboxes of this process, by the service that owns each."""
+
+    def __init__(self) -> None:
+        self._outboxes: dict[str, tuple[Outbox, Documents]] = {}
+
+    def add(self, owner: str, outbox: Outbox, documents: Documents) -> None:
+        """Serves a service's events."""
+        self._outboxes[owner] = (outbox, documents)
+
+    async def PullEvents(self, request: PullEventsRequest, call: Call) -> PullEventsResponse:
+        """Takes acknowledgements in, then gives what is due.
+
+        Raises:
+            Denied: the caller is not the consumer that it asks for.
+            NotFound: the owner's events are not served here.
+        """
+        if call.caller.service != request.consumer:
+            raise Denied("a consumer asks for its own events only")
+        outbox, _ = self._of(request.owner)
+        for acknowledgement in request.acknowledgements:
+            if acknowledgement.consumer != request.consumer:
+                raise Denied("a consumer acknowledges for itself only")
+            await outbox.acknowledge(acknowledgement)
+        events, next_after_id = await outbox.pending(request.consumer, request.after_id)
+        return PullEventsResponse(events=events, next_after_id=next_after_id)
+
+    async def ListEvents(self, request: ListEventsRequest, call: Call) -> PageAnswer:
+        """A page of what is unsettled.
+
+        Raises:
+            NotFound: the owner's events are not served here.
+            Invalid: the page token is not one that this list gave this caller.
+        """
+        _, documents = self._of(request.owner)
+        limit = request.page_size or _PAGE_SIZE
+        if request.parked_only:
+            query = Query.where(OUTBOX, order="next_attempt_at", is_parked=True, limit=limit)
+        else:
+            query = Query.by_id(OUTBOX, limit=limit)
+        page = await documents.page(query, request.page_token, count=request.count_total)
+        return page.answer(ListEventsResponse, "events")
+
+    async def ReplayEvent(self, request: ReplayEventRequest, call: Call) -> OutboxEvent:
+        """Delivers an event again.
+
+        Raises:
+            NotFound: there is no such event, or its owner is not served here.
+        """
+        outbox, documents = self._of(owner_of(request.id))
+
+        async def replay(unit: Unit) -> OutboxEvent:
+            return await outbox.replay(unit, request.id)
+
+        return await documents.once(call, request, OutboxEvent, replay)
+
+    def _of(self, owner: str) -> tuple[Outbox, Documents]:
+        if owner not in self._outboxes:
+            raise NotFound("service", owner)
+        return self._outboxes[owner]

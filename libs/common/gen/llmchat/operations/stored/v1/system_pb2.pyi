@@ -1,0 +1,29 @@
+import datetime
+
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class RemovedTotals(_message.Message):
+    __slots__ = ("id", "users", "threads", "messages", "tokens", "operations", "updated_at", "schema_version")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    USERS_FIELD_NUMBER: _ClassVar[int]
+    THREADS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    OPERATIONS_FIELD_NUMBER: _ClassVar[int]
+    UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    users: int
+    threads: int
+    messages: int
+    tokens: int
+    operations: int
+    updated_at: _timestamp_pb2.Timestamp
+    schema_version: int
+    def __init__(self, id: _Optional[str] = ..., users: _Optional[int] = ..., threads: _Optional[int] = ..., messages: _Optional[int] = ..., tokens: _Optional[int] = ..., operations: _Optional[int] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., schema_version: _Optional[int] = ...) -> None: ...
