@@ -51,7 +51,9 @@ from libs.common.context import Call, Caller
 from libs.common.documents.documents import Documents
 from libs.common.documents.unit import Unit
 from libs.common.errors import DomainError, Exhausted, NotFound, Precondition
+from libs.common.events.bus import Delivery
 from libs.common.events.outbox import Outbox, event_channel
+from libs.common.events.subscription import subscribed
 from libs.common.process import Process, open_process
 from libs.common.settings import Settings
 from services.operations.bootstrap import bootstrap as operations_bootstrap
@@ -212,11 +214,12 @@ class TestLife:
 
     async def test_a_title_is_sought_once_however_often_it_is_asked_for(self, house: House) -> None:
         house.messages.may_answer.clear()
-        async with house.process.bus.subscribe(event_channel("thread.title_wanted")) as events:
+        async with subscribed(house.process.bus, event_channel("thread.title_wanted")) as events:
             thread = await house.answered_thread()
-            asking = (await anext(aiter(events))).payload
+            asking = await anext(events)
+            assert isinstance(asking, Delivery)
         await house.operation(thread, OPERATION_STATUS_RUNNING)
-        await house.process.bus.publish(event_channel("thread.title_wanted"), asking)
+        house.process.bus.publish(asking.channel, asking.payload)
         await house.messages.finish(thread)
         house.messages.may_answer.set()
         await house.operation(thread, *ENDED)

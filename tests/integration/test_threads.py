@@ -11,7 +11,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 from grpc import StatusCode
 from llmchat.events.v1.events_pb2 import GenerationFinished, ThreadDeleted, TitleWanted
-from llmchat.store.v1.outbox_pb2 import OutboxEvent
+from llmchat.store.v1.outbox_pb2 import OutboxEvent, PublishedEvent
 from llmchat.threads.v1.thread_pb2 import MODEL_USAGE_STATUS_ACTIVE, Thread, ThreadSettings
 from llmchat.threads.v1.threads_service_pb2 import (
     CreateThreadRequest,
@@ -26,8 +26,9 @@ from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
 from libs.common.clock import milliseconds, timestamp
 from libs.common.documents.documents import Documents
 from libs.common.documents.unit import Unit
-from libs.common.events.bus import Delivery
+from libs.common.events.bus import Delivery, Gap
 from libs.common.events.outbox import Outbox, event_channel
+from libs.common.events.subscription import subscribed
 from libs.common.process import Process, open_process
 from libs.common.settings import Settings
 from services.threads.bootstrap import bootstrap
@@ -148,9 +149,9 @@ class TestLife:
         self, alice: SignedIn, process: Process
     ) -> None:
         thread = await alice.CreateThread(CreateThreadRequest())
-        async with process.bus.subscribe(event_channel("thread.deleted")) as events:
+        async with subscribed(process.bus, event_channel("thread.deleted")) as events:
             await alice.DeleteThread(DeleteThreadRequest(id=thread.id))
-            told = OutboxEvent.FromString((await anext(aiter(events))).payload)
+            told = event_in(await anext(events))
         assert set(told.waiting_for) == {"messages", "operations"}
         assert unpacked(told, ThreadDeleted()) == ThreadDeleted(thread_id=thread.id, user_id="alice")
 
@@ -334,13 +335,14 @@ class TestActivity:
     ) -> None:
         thread = await alice.CreateThread(CreateThreadRequest(title="t"))
         channel = event_channel("generation.finished")
-        async with process.bus.subscribe(channel) as events:
+        async with subscribed(process.bus, channel) as events:
             await messages.finish(thread, "echo", at=clock.now)
-            delivery: Delivery = await anext(aiter(events))
+            delivery = await anext(events)
+            assert isinstance(delivery, Delivery)
         await eventually(lambda: read(alice, thread), lambda thread: thread.total_messages == 2)
 
         for _ in range(3):
-            await process.bus.publish(channel, delivery.payload)
+            process.bus.publish(channel, delivery.payload)
         # Events of one thread are handled in order: once this one counts, the repeats have been handled.
         await messages.finish(thread, "echo", at=clock.now)
         moved = await eventually(lambda: read(alice, thread), lambda thread: thread.total_messages >= 4)
@@ -362,11 +364,11 @@ class TestActivity:
     ) -> None:
         named = await alice.CreateThread(CreateThreadRequest(title="named"))
         unnamed = await alice.CreateThread(CreateThreadRequest())
-        async with process.bus.subscribe(event_channel("thread.title_wanted")) as events:
+        async with subscribed(process.bus, event_channel("thread.title_wanted")) as events:
             await messages.finish(named, "echo", at=clock.now)
             await messages.finish(unnamed, "echo", at=clock.now, complete=False)
             await messages.finish(unnamed, "gpt-5", at=clock.now)
-            wanted = OutboxEvent.FromString((await anext(aiter(events))).payload)
+            wanted = event_in(await anext(events))
         assert unpacked(wanted, TitleWanted()) == TitleWanted(thread_id=unnamed.id, user_id="alice", model_id="gpt-5")
 
 
@@ -402,6 +404,11 @@ class TestGeneratedTitle:
 async def read(user: SignedIn, thread: Thread) -> Thread:
     found: Thread = await user.GetThread(GetThreadRequest(id=thread.id))
     return found
+
+
+def event_in(item: Delivery | Gap) -> OutboxEvent:
+    assert isinstance(item, Delivery)
+    return PublishedEvent.FromString(item.payload).event
 
 
 def unpacked(event: OutboxEvent, payload: Message) -> Message:

@@ -50,10 +50,11 @@ def fields_within(message: Descriptor, seen: set[str] | None = None) -> Iterator
 every_rpc = pytest.mark.parametrize("rpc", rpcs(), ids=lambda rpc: rpc.full_name.removeprefix("llmchat."))
 
 
-def test_the_protos_declare_the_five_services() -> None:
+def test_the_protos_declare_the_five_services_and_what_each_process_serves_beside_them() -> None:
     services = {rpc.containing_service.name for rpc in rpcs()}
+    contexts = {"UsersService", "ThreadsService", "MessagesService", "CatalogService", "OperationsService"}
 
-    assert services == {"UsersService", "ThreadsService", "MessagesService", "CatalogService", "OperationsService"}
+    assert services == contexts | {"EventsService", "IntegrityService"}
 
 
 @every_rpc
