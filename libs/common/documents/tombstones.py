@@ -24,9 +24,16 @@ async def require_alive(unit: Unit, kind: str, id: str) -> None:
     Raises:
         NotFound: there is one.
     """
-    if await unit.find(TOMBSTONES, _key(kind, id)) is not None:
+    if not await is_alive(unit, kind, id):
         raise NotFound(kind, id)
+
+
+async def is_alive(unit: Unit, kind: str, id: str) -> bool:
+    """Whether there is no tombstone of it; the unit then commits only if that is still so."""
+    if await is_buried(unit, kind, id):
+        return False
     unit.require_absent(TOMBSTONES, _key(kind, id))
+    return True
 
 
 async def is_buried(documents: Documents | Unit, kind: str, id: str) -> bool:
