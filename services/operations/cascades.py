@@ -1,4 +1,4 @@
-"""What happens to operations because of their threads."""
+"""What threads ask of operations, and what becomes of operations when their thread goes."""
 
 from __future__ import annotations
 
@@ -7,20 +7,24 @@ from llmchat.operations.v1 import operation_pb2
 from llmchat.operations.v1.operation_pb2 import Operation
 
 from libs.common.clock import timestamp
+from libs.common.documents.portions import read_portion
+from libs.common.documents.tombstones import bury, is_alive
 from libs.common.documents.unit import Unit
 from libs.common.store.port import Query
 from services.operations.changes import Changes
 from services.operations.collections import OPERATIONS
 from services.operations.operation import end, has_ended, save
 
-# Documents per commit: with their leases and journal entries far within what every engine takes.
-_PAGE = 50
-
 
 async def want_title(unit: Unit, changes: Changes, event: TitleWanted) -> None:
-    """Stages the operation that finds a title; there is one per thread, however often it is asked for."""
+    """Stages the operation that finds a title; there is one per thread, however often it is asked for.
+
+    There is none for a thread or a person that is gone by then.
+    """
     id = f"{OPERATIONS.id_prefix}_title_{event.thread_id}"
     if await unit.find(OPERATIONS, id) is not None:
+        return
+    if not (await is_alive(unit, "thread", event.thread_id) and await is_alive(unit, "user", event.user_id)):
         return
     operation = Operation(
         id=id,
@@ -34,16 +38,19 @@ async def want_title(unit: Unit, changes: Changes, event: TitleWanted) -> None:
     save(unit, changes, operation)
 
 
-async def release_thread(unit: Unit, changes: Changes, event: ThreadDeleted) -> bool:
-    """Stages one page of the operations of a deleted thread; False when more are left.
+async def release_thread(unit: Unit, changes: Changes, event: ThreadDeleted, *, first: bool) -> bool:
+    """Stages one step of letting go of a deleted thread; False when more are left.
 
-    What has not ended is cancelled; all lose the thread and stay for audit.
+    The first step buries the thread, so that no operation is made for it any more. Of those that are there, what has
+    not ended is cancelled; all lose the thread and stay for audit.
     """
-    query = Query.where(OPERATIONS, order="created_at", limit=_PAGE, thread_id=event.thread_id)
-    operations = await unit.query(query)
+    if first:
+        await bury(unit, "thread", event.thread_id)
+        return False
+    operations = await read_portion(unit, Query.where(OPERATIONS, order="created_at", thread_id=event.thread_id))
     for operation in operations:
         if not has_ended(operation):
             end(unit, operation, operation_pb2.OPERATION_STATUS_CANCELLED)
         operation.thread_id = ""
         save(unit, changes, operation)
-    return len(operations) < _PAGE
+    return not operations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llmchat.operations.stored.v1.system_pb2 import RemovedTotals
 from llmchat.operations.v1.operation_pb2 import Operation
 
 from libs.common.store.port import CollectionSpec, Index
@@ -19,4 +20,7 @@ OPERATIONS = CollectionSpec(
     ),
 )
 
-COLLECTIONS = (OPERATIONS,)
+# Holds the totals of what deleted people had.
+SYSTEM = CollectionSpec("system", RemovedTotals)
+
+COLLECTIONS = (OPERATIONS, SYSTEM)

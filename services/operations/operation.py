@@ -20,7 +20,7 @@ from libs.common.documents.ownership import read_owned
 from libs.common.documents.pages import Page
 from libs.common.documents.system import LEASES
 from libs.common.documents.unit import Unit
-from libs.common.errors import Unavailable
+from libs.common.errors import Precondition, Unavailable
 from libs.common.store.port import Query
 from services.operations.changes import Changes
 from services.operations.collections import OPERATIONS
@@ -52,10 +52,13 @@ async def cancel_operation(unit: Unit, changes: Changes, caller: Caller, id: str
 
     Raises:
         NotFound: there is no such operation of the caller's.
+        Precondition: it is the caller's own deletion, which nothing takes back (reason NOT_CANCELLABLE).
     """
     operation = await read_owned(unit, OPERATIONS, caller, id)
     if has_ended(operation):
         return operation
+    if operation.type == operation_pb2.OPERATION_TYPE_DELETE_USER:
+        raise Precondition("the deletion of an account cannot be taken back", reason="NOT_CANCELLABLE")
     end(unit, operation, operation_pb2.OPERATION_STATUS_CANCELLED)
     return save(unit, changes, operation)
 

@@ -10,6 +10,7 @@ from llmchat.operations.v1.operations_service_pb2 import (
     GetOperationRequest,
     ListOperationsRequest,
     ListOperationsResponse,
+    TrackUserDeletionRequest,
     WatchOperationRequest,
 )
 
@@ -21,6 +22,7 @@ from libs.common.documents.unit import Unit
 from services.operations import operation as operations
 from services.operations.changes import Changes
 from services.operations.collections import OPERATIONS
+from services.operations.user_deletion import track_deletion
 
 
 class OperationsService:
@@ -47,8 +49,11 @@ class OperationsService:
     def WatchOperation(self, request: WatchOperationRequest, call: Call) -> AsyncGenerator[Operation, None]:
         return operations.watch_operation(self._documents, self._changes, call.caller, request.id, self._watchdog)
 
-    async def TrackUserDeletion(self, request, call):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-        raise NotImplementedError
+    async def TrackUserDeletion(self, request: TrackUserDeletionRequest, call: Call) -> Operation:
+        async def track(unit: Unit) -> Operation:
+            return await track_deletion(unit, self._changes, request.user_id, request.operation_id)
+
+        return await self._documents.unit(track)
 
     async def CheckIntegrity(self, request, call):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
         raise NotImplementedError

@@ -5,12 +5,17 @@ from __future__ import annotations
 from typing import cast
 
 from google.protobuf.message import Message
-from llmchat.events.v1.events_pb2 import ThreadDeleted, TitleWanted
+from llmchat.events.v1.events_pb2 import ThreadDeleted, TitleWanted, UserDataRemoved, UserDeleted, UserDeletionAdvanced
 
 from libs.common.documents.unit import Unit
 from libs.common.events.inbox import Handler
 from services.operations.cascades import release_thread, want_title
 from services.operations.changes import Changes
+from services.operations.removed import add_removed
+from services.operations.user_deletion import advance_deletion, remove_operations
+
+# What was handled leaves the index, so that each step begins where the one before did.
+_MORE = "more"
 
 
 def subscriptions(changes: Changes) -> dict[str, Handler]:
@@ -21,7 +26,26 @@ def subscriptions(changes: Changes) -> dict[str, Handler]:
         return None
 
     async def thread_deleted(unit: Unit, event: Message, progress: str) -> str | None:
-        # What was released has left the index, so the next page begins where this one did.
-        return None if await release_thread(unit, changes, cast(ThreadDeleted, event)) else "more"
+        deleted = cast(ThreadDeleted, event)
+        return None if await release_thread(unit, changes, deleted, first=not progress) else _MORE
 
-    return {"thread.title_wanted": title_wanted, "thread.deleted": thread_deleted}
+    async def user_deleted(unit: Unit, event: Message, progress: str) -> str | None:
+        deleted = cast(UserDeleted, event)
+        return None if await remove_operations(unit, changes, deleted, first=not progress) else _MORE
+
+    async def user_deletion_advanced(unit: Unit, event: Message, progress: str) -> str | None:
+        await advance_deletion(unit, changes, cast(UserDeletionAdvanced, event))
+        return None
+
+    async def user_data_removed(unit: Unit, event: Message, progress: str) -> str | None:
+        removed = cast(UserDataRemoved, event)
+        await add_removed(unit, threads=removed.threads, messages=removed.messages, tokens=removed.tokens)
+        return None
+
+    return {
+        "thread.title_wanted": title_wanted,
+        "thread.deleted": thread_deleted,
+        "user.deleted": user_deleted,
+        "user.deletion_advanced": user_deletion_advanced,
+        "user.data_removed": user_data_removed,
+    }

@@ -88,7 +88,8 @@ class Worker:
     async def _take_back(self) -> None:
         running = Query.where(OPERATIONS, order="error.next_retry_at", status=operation_pb2.OPERATION_STATUS_RUNNING)
         for operation in await self._documents.query(running):
-            if operation.id not in self._running:
+            # What no worker carries out, such as a person's deletion, has none that could be dead.
+            if operation.type in self._works and operation.id not in self._running:
                 await self._documents.unit(partial(self._take_back_one, operation.id))
 
     async def _take_back_one(self, id: str, unit: Unit) -> None:
