@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from llmchat.options.v1 import policy_pb2 as llmchat_dot_options_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,llmchat/integrity/v1/integrity_service.proto\x12\x14llmchat.integrity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fllmchat/options/v1/policy.proto\"l\n\x15ScanReferencesRequest\x12\x1a\n\x07service\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1b\n\ncollection\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1a\n\x08\x61\x66ter_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"\xa4\x01\n\x16ScanReferencesResponse\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tdocuments\x18\x02 \x01(\x05\x12\x33\n\nreferences\x18\x03 \x03(\x0b\x32\x1f.llmchat.integrity.v1.Reference\x12\x17\n\x0fnext_collection\x18\x04 \x01(\t\x12\x15\n\rnext_after_id\x18\x05 \x01(\t\"8\n\tReference\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x11\n\ttarget_id\x18\x03 \x01(\t\"a\n\x12\x46indMissingRequest\x12\x1a\n\x07service\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x17\n\x04kind\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x16\n\x03ids\x18\x03 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\"\"\n\x13\x46indMissingResponse\x12\x0b\n\x03ids\x18\x01 \x03(\t2\xaf\x02\n\x10IntegrityService\x12\x90\x01\n\x0eScanReferences\x12+.llmchat.integrity.v1.ScanReferencesRequest\x1a,.llmchat.integrity.v1.ScanReferencesResponse\"#\x8a\xb5\x18\x1f\n\x01\x05\x12\noperations\x1a\x08\x64ocument\"\x04list\x12\x87\x01\n\x0b\x46indMissing\x12(.llmchat.integrity.v1.FindMissingRequest\x1a).llmchat.integrity.v1.FindMissingResponse\"#\x8a\xb5\x18\x1f\n\x01\x05\x12\noperations\x1a\x08\x64ocument\"\x04listb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,llmchat/integrity/v1/integrity_service.proto\x12\x14llmchat.integrity.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fllmchat/options/v1/policy.proto\"\x84\x01\n\x15ScanReferencesRequest\x12\x1a\n\x07service\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1b\n\ncollection\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1a\n\x08\x61\x66ter_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\x12\x16\n\x03ids\x18\x04 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\"\xa4\x01\n\x16ScanReferencesResponse\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tdocuments\x18\x02 \x01(\x05\x12\x33\n\nreferences\x18\x03 \x03(\x0b\x32\x1f.llmchat.integrity.v1.Reference\x12\x17\n\x0fnext_collection\x18\x04 \x01(\t\x12\x15\n\rnext_after_id\x18\x05 \x01(\t\"8\n\tReference\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x11\n\ttarget_id\x18\x03 \x01(\t\"a\n\x12\x46indMissingRequest\x12\x1a\n\x07service\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x17\n\x04kind\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x16\n\x03ids\x18\x03 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01\"\"\n\x13\x46indMissingResponse\x12\x0b\n\x03ids\x18\x01 \x03(\t2\xaf\x02\n\x10IntegrityService\x12\x90\x01\n\x0eScanReferences\x12+.llmchat.integrity.v1.ScanReferencesRequest\x1a,.llmchat.integrity.v1.ScanReferencesResponse\"#\x8a\xb5\x18\x1f\n\x01\x05\x12\noperations\x1a\x08\x64ocument\"\x04list\x12\x87\x01\n\x0b\x46indMissing\x12(.llmchat.integrity.v1.FindMissingRequest\x1a).llmchat.integrity.v1.FindMissingResponse\"#\x8a\xb5\x18\x1f\n\x01\x05\x12\noperations\x1a\x08\x64ocument\"\x04listb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,26 +39,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SCANREFERENCESREQUEST'].fields_by_name['collection']._serialized_options = b'\272H\004r\002\030d'
   _globals['_SCANREFERENCESREQUEST'].fields_by_name['after_id']._loaded_options = None
   _globals['_SCANREFERENCESREQUEST'].fields_by_name['after_id']._serialized_options = b'\272H\005r\003\030\200\002'
+  _globals['_SCANREFERENCESREQUEST'].fields_by_name['ids']._loaded_options = None
+  _globals['_SCANREFERENCESREQUEST'].fields_by_name['ids']._serialized_options = b'\272H\006\222\001\003\020\310\001'
   _globals['_FINDMISSINGREQUEST'].fields_by_name['service']._loaded_options = None
   _globals['_FINDMISSINGREQUEST'].fields_by_name['service']._serialized_options = b'\272H\006r\004\020\001\030d'
   _globals['_FINDMISSINGREQUEST'].fields_by_name['kind']._loaded_options = None
   _globals['_FINDMISSINGREQUEST'].fields_by_name['kind']._serialized_options = b'\272H\006r\004\020\001\030d'
   _globals['_FINDMISSINGREQUEST'].fields_by_name['ids']._loaded_options = None
-  _globals['_FINDMISSINGREQUEST'].fields_by_name['ids']._serialized_options = b'\272H\006\222\001\003\020\350\007'
+  _globals['_FINDMISSINGREQUEST'].fields_by_name['ids']._serialized_options = b'\272H\006\222\001\003\020\310\001'
   _globals['_INTEGRITYSERVICE'].methods_by_name['ScanReferences']._loaded_options = None
   _globals['_INTEGRITYSERVICE'].methods_by_name['ScanReferences']._serialized_options = b'\212\265\030\037\n\001\005\022\noperations\032\010document\"\004list'
   _globals['_INTEGRITYSERVICE'].methods_by_name['FindMissing']._loaded_options = None
   _globals['_INTEGRITYSERVICE'].methods_by_name['FindMissing']._serialized_options = b'\212\265\030\037\n\001\005\022\noperations\032\010document\"\004list'
-  _globals['_SCANREFERENCESREQUEST']._serialized_start=132
-  _globals['_SCANREFERENCESREQUEST']._serialized_end=240
-  _globals['_SCANREFERENCESRESPONSE']._serialized_start=243
-  _globals['_SCANREFERENCESRESPONSE']._serialized_end=407
-  _globals['_REFERENCE']._serialized_start=409
-  _globals['_REFERENCE']._serialized_end=465
-  _globals['_FINDMISSINGREQUEST']._serialized_start=467
-  _globals['_FINDMISSINGREQUEST']._serialized_end=564
-  _globals['_FINDMISSINGRESPONSE']._serialized_start=566
-  _globals['_FINDMISSINGRESPONSE']._serialized_end=600
-  _globals['_INTEGRITYSERVICE']._serialized_start=603
-  _globals['_INTEGRITYSERVICE']._serialized_end=906
+  _globals['_SCANREFERENCESREQUEST']._serialized_start=133
+  _globals['_SCANREFERENCESREQUEST']._serialized_end=265
+  _globals['_SCANREFERENCESRESPONSE']._serialized_start=268
+  _globals['_SCANREFERENCESRESPONSE']._serialized_end=432
+  _globals['_REFERENCE']._serialized_start=434
+  _globals['_REFERENCE']._serialized_end=490
+  _globals['_FINDMISSINGREQUEST']._serialized_start=492
+  _globals['_FINDMISSINGREQUEST']._serialized_end=589
+  _globals['_FINDMISSINGRESPONSE']._serialized_start=591
+  _globals['_FINDMISSINGRESPONSE']._serialized_end=625
+  _globals['_INTEGRITYSERVICE']._serialized_start=628
+  _globals['_INTEGRITYSERVICE']._serialized_end=931
 # @@protoc_insertion_point(module_scope)

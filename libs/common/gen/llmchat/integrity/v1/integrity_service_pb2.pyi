@@ -9,14 +9,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class ScanReferencesRequest(_message.Message):
-    __slots__ = ("service", "collection", "after_id")
+    __slots__ = ("service", "collection", "after_id", "ids")
     SERVICE_FIELD_NUMBER: _ClassVar[int]
     COLLECTION_FIELD_NUMBER: _ClassVar[int]
     AFTER_ID_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
     service: str
     collection: str
     after_id: str
-    def __init__(self, service: _Optional[str] = ..., collection: _Optional[str] = ..., after_id: _Optional[str] = ...) -> None: ...
+    ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, service: _Optional[str] = ..., collection: _Optional[str] = ..., after_id: _Optional[str] = ..., ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ScanReferencesResponse(_message.Message):
     __slots__ = ("collection", "documents", "references", "next_collection", "next_after_id")

@@ -52,7 +52,7 @@ class IntegrityServiceServicer:
     """
 
     def ScanReferences(self, request, context):
-        """The references of one service's documents, page by page, through all of its collections.
+        """The references of one service's documents, page by page, through its collections that hold any.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,7 @@ class IntegrityServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> IntegrityServiceAsyncStub: ...
     ScanReferences: _grpc.UnaryUnaryMultiCallable[_integrity_service_pb2.ScanReferencesRequest, _integrity_service_pb2.ScanReferencesResponse]
-    """The references of one service's documents, page by page, through all of its collections."""
+    """The references of one service's documents, page by page, through its collections that hold any."""
     FindMissing: _grpc.UnaryUnaryMultiCallable[_integrity_service_pb2.FindMissingRequest, _integrity_service_pb2.FindMissingResponse]
     """Which of these a service does not have."""
 
@@ -44,7 +44,7 @@ class IntegrityServiceAsyncStub(IntegrityServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ScanReferences: _aio.UnaryUnaryMultiCallable[_integrity_service_pb2.ScanReferencesRequest, _integrity_service_pb2.ScanReferencesResponse]  # type: ignore[assignment]
-    """The references of one service's documents, page by page, through all of its collections."""
+    """The references of one service's documents, page by page, through its collections that hold any."""
     FindMissing: _aio.UnaryUnaryMultiCallable[_integrity_service_pb2.FindMissingRequest, _integrity_service_pb2.FindMissingResponse]  # type: ignore[assignment]
     """Which of these a service does not have."""
 
@@ -57,7 +57,7 @@ class IntegrityServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _integrity_service_pb2.ScanReferencesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_integrity_service_pb2.ScanReferencesResponse, _abc.Awaitable[_integrity_service_pb2.ScanReferencesResponse]]:
-        """The references of one service's documents, page by page, through all of its collections."""
+        """The references of one service's documents, page by page, through its collections that hold any."""
 
     @_abc_1.abstractmethod
     def FindMissing(
