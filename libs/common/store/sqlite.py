@@ -1,31 +1,31 @@
 """The provider over stdlib sqlite3: one file, WAL, `synchronous=FULL`, group commit.
 
 Reads are short and run on the event loop on a connection of their own. A store belongs to one event loop.
+
+Any number of processes of one machine may open the same file. They append to one write-ahead log, one at a time. A
+commit is on the disk, by an fsync of that log, before it returns and before any process can read it; so neither the
+death of a process nor the loss of power takes back what was acknowledged or seen. Each read sees whole commits alone.
+Not on a network file system: the processes coordinate through shared memory and the kernel's locks.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import sqlite3
-import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
-from libs.common.errors import Conflict, DomainError, Unavailable
+from libs.common.errors import Unavailable
 from libs.common.store.port import CollectionSpec, M, Query, Stored, Write
 from libs.common.store.rules import check_writes
-from libs.common.store.sqlite_tables import Statement, Table, quoted
+from libs.common.store.sqlite_sharing import Turn, busy, patiently, pauses
+from libs.common.store.sqlite_tables import Table, quoted
+from libs.common.store.sqlite_writer import Writer
 
-_log = logging.getLogger(__name__)
-
-_GROUP = 256  # units in one commit, at most
-_BUSY_SECONDS = 0.5  # blocks the loop: nobody else should hold the file
+_OPEN_PATIENCE = 60.0  # seconds: another process may be filling a new index
+_READ_PATIENCE = 1.0  # seconds: another process may be recovering the log
 _CHUNK = 500  # documents in one statement, at most
 _CACHED_STATEMENTS = 512
 
@@ -33,7 +33,7 @@ _CACHED_STATEMENTS = 512
 class SqliteStore:
     """A `Store` in one SQLite file. Open it with `SqliteStore.open`."""
 
-    def __init__(self, path: Path, tables: dict[str, Table], reader: sqlite3.Connection, writer: _Writer) -> None:
+    def __init__(self, path: Path, tables: dict[str, Table], reader: sqlite3.Connection, writer: Writer) -> None:
         self._path = path
         self._tables = tables
         self._specs = {name: table.spec for name, table in tables.items()}
@@ -42,11 +42,17 @@ class SqliteStore:
         self._closing: asyncio.Task[None] | None = None
 
     @classmethod
-    def open(cls, path: Path, specs: Sequence[CollectionSpec[Any]]) -> SqliteStore:
+    def open(cls, path: Path, specs: Sequence[CollectionSpec[Any]], *, patience: float = 10.0) -> SqliteStore:
         """Opens or creates the file and brings its tables, columns and indexes to what `specs` declare.
 
         A new column is filled from the documents that are there; columns and indexes that no declaration asks for
-        any more are dropped. Tables of collections that are not declared stay as they are.
+        any more are dropped. Tables of collections that are not declared stay as they are. Processes that have the
+        file open at the same time declare the same.
+
+        Args:
+            path: the file; its folder is there.
+            specs: every collection that the store will hold.
+            patience: seconds that a commit waits for those of other processes, until it is refused as Unavailable.
 
         Raises:
             ValueError: an index names a field that its message does not have.
@@ -54,19 +60,14 @@ class SqliteStore:
         """
         tables = {spec.name: Table(spec) for spec in specs}
         try:
-            with ExitStack() as opened:
-                connection = opened.enter_context(closing(_connect(path)))
-                _prepare(connection, tables.values())
-                reader = opened.enter_context(closing(_connect(path)))
-                reader.execute("PRAGMA query_only = TRUE")
-                opened.pop_all()
-        except sqlite3.Error as error:
+            reader, writer, turn = patiently(lambda: _opened(path, tables.values()), _OPEN_PATIENCE)
+        except (sqlite3.Error, OSError) as error:
             raise Unavailable(f"{path}: {error}", retry_after=None) from error
-        return cls(path, tables, reader, _Writer(connection, path))
+        return cls(path, tables, reader, Writer(writer, turn, path, patience))
 
     async def get(self, spec: CollectionSpec[M], id: str) -> Stored[M] | None:
         """The document, or None."""
-        for revision, body in self._read(self._tables[spec.name].get, (id,)):
+        for revision, body in await self._read(self._tables[spec.name].get, (id,)):
             return Stored(id, revision, body, spec.message)
         return None
 
@@ -77,19 +78,19 @@ class SqliteStore:
         found: dict[str, Stored[M]] = {}
         for start in range(0, len(wanted), _CHUNK):
             part = wanted[start : start + _CHUNK]
-            for key, revision, body in self._read(table.chosen(len(part)), part):
+            for key, revision, body in await self._read(table.chosen(len(part)), part):
                 found[key] = Stored(key, revision, body, spec.message)
         return [found[key] for key in wanted if key in found]
 
     async def query(self, query: Query[M]) -> list[Stored[M]]:
         """The documents after the query's cursor, in its order."""
         kind = query.spec.message
-        rows = self._read(*self._tables[query.spec.name].selected(query))
+        rows = await self._read(*self._tables[query.spec.name].selected(query))
         return [Stored(key, revision, body, kind) for key, revision, body in rows]
 
     async def count(self, query: Query[M]) -> int:
         """How many documents the query's equalities or prefix hold."""
-        rows = self._read(*self._tables[query.spec.name].counted(query))
+        rows = await self._read(*self._tables[query.spec.name].counted(query))
         return int(rows[0][0]) if rows else 0
 
     async def commit(self, writes: Sequence[Write]) -> None:
@@ -101,7 +102,7 @@ class SqliteStore:
 
     async def ping(self) -> None:
         """Returns when the file answers."""
-        self._read("SELECT 1", ())
+        await self._read("SELECT 1", ())
 
     async def close(self) -> None:
         """Waits for what was handed in, then lets go of the file."""
@@ -113,151 +114,42 @@ class SqliteStore:
         await self._writer.close()
         self._reader.close()
 
-    def _read(self, sql: str, values: Sequence[Any]) -> list[Any]:
-        self._check_open()
-        try:
-            return self._reader.execute(sql, values).fetchall()
-        except (UnicodeEncodeError, OverflowError):
-            # Half of a surrogate pair, or a number beyond 64 bits: nothing stored is equal to it.
-            return []
-        except sqlite3.Error as error:
-            raise Unavailable(f"{self._path}: {error}") from error
+    async def _read(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        waits = pauses(_READ_PATIENCE)
+        while True:
+            self._check_open()
+            try:
+                return self._reader.execute(sql, values).fetchall()
+            except (UnicodeEncodeError, OverflowError):
+                # Half of a surrogate pair, or a number beyond 64 bits: nothing stored is equal to it.
+                return []
+            except sqlite3.Error as error:
+                pause = next(waits, None) if busy(error) else None
+                if pause is None:
+                    raise Unavailable(f"{self._path}: {error}") from error
+            await asyncio.sleep(pause)
 
     def _check_open(self) -> None:
         if self._closing is not None:
             raise Unavailable(f"{self._path}: the store is closed")
 
 
-@dataclass(frozen=True, slots=True)
-class _Unit:
-    """What one caller wants committed."""
-
-    statements: list[Statement]
-    done: asyncio.Future[None]
-
-
-_Applied = tuple[asyncio.AbstractEventLoop, Callable[[Exception | None], None]]
-
-
-class _Writer:
-    """Group commit: while one transaction becomes durable, callers' units wait; then they run together in the next.
-
-    Statements run on the event loop, the COMMIT with its fsync in a thread. (Statements in the thread would each wait
-    for the interpreter lock: with a busy loop a commit would take as long as the loop is busy.)
-    """
-
-    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
-        self._connection = connection
-        self._path = path
-        self._waiting: deque[_Unit] = deque()
-        self._running = False
-        self._applied: SimpleQueue[_Applied | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._commit, name=f"commits of {path.name}", daemon=True)
-        self._thread.start()
-
-    def hand_in(self, statements: list[Statement]) -> asyncio.Future[None]:
-        loop = asyncio.get_running_loop()
-        unit = _Unit(statements, loop.create_future())
-        self._waiting.append(unit)
-        if not self._running:
-            self._running = True
-            # Not at once: whoever else is about to commit in this turn of the loop joins.
-            loop.call_soon(self._start)
-        return unit.done
-
-    async def close(self) -> None:
-        await self.hand_in([])
-        self._applied.put(None)
-        self._thread.join()
-        self._connection.close()
-
-    def _start(self) -> None:
-        """Runs the units that wait in one transaction and lets the thread commit it."""
-        group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _GROUP))]
-        outcomes: list[DomainError | None] = []
-
-        def finish(error: Exception | None) -> None:
-            self._finish(group, outcomes, error)
-
-        try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            outcomes.extend(self._apply(unit, len(group) > 1) for unit in group)
-            nothing = all(outcomes)
-            if nothing:
-                self._connection.execute("ROLLBACK")
-        except Exception as error:  # whatever it is, the callers hear of it
-            finish(error)
-            return
-        if nothing:
-            finish(None)
-            return
-        self._applied.put((group[0].done.get_loop(), finish))
-
-    def _commit(self) -> None:
-        """The thread: makes one transaction after the other durable."""
-        while (applied := self._applied.get()) is not None:
-            loop, finish = applied
-            failure: sqlite3.Error | None = None
-            try:
-                self._connection.execute("COMMIT")
-            except sqlite3.Error as error:
-                failure = error
-            # A loop that is closed has nobody left who waits.
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(finish, failure)
-
-    def _finish(self, group: list[_Unit], outcomes: Sequence[DomainError | None], error: Exception | None) -> None:
-        """Tells every caller what became of its unit, then goes on with those that came meanwhile."""
-        if error is not None:
-            _log.error("%s: a commit of %d units failed", self._path, len(group), exc_info=error)
-            with suppress(sqlite3.Error):  # SQLite has rolled back by itself
-                self._connection.execute("ROLLBACK")
-            outcomes = [Unavailable(f"{self._path}: {error}") for _ in group]
-        for unit, outcome in zip(group, outcomes, strict=True):
-            if unit.done.done():  # its caller was cancelled
-                continue
-            if outcome is None:
-                unit.done.set_result(None)
-            else:
-                unit.done.set_exception(outcome)
-        # After the callers that were just told: what they commit next joins.
-        group[0].done.get_loop().call_soon(self._go_on)
-
-    def _go_on(self) -> None:
-        if self._waiting:
-            self._start()
-        else:
-            self._running = False
-
-    def _apply(self, unit: _Unit, shared: bool) -> Conflict | None:
-        """Runs one unit. What it began before a conflict is undone if the transaction has other units."""
-        execute = self._connection.execute
-        # A single statement that conflicts has changed nothing.
-        guarded = shared and len(unit.statements) > 1
-        if guarded:
-            execute("SAVEPOINT unit")
-        for statement in unit.statements:
-            if not self._holds(statement):
-                if guarded:
-                    execute("ROLLBACK TO unit")
-                    execute("RELEASE unit")
-                return Conflict(statement.write.collection, statement.write.id)
-        if guarded:
-            execute("RELEASE unit")
-        return None
-
-    def _holds(self, statement: Statement) -> bool:
-        try:
-            touched = self._connection.execute(statement.sql, statement.values).rowcount
-        except sqlite3.IntegrityError:
-            return False
-        return statement.rows is None or statement.rows == touched
+def _opened(path: Path, tables: Iterable[Table]) -> tuple[sqlite3.Connection, sqlite3.Connection, Turn]:
+    """The connections that read and write, and the turns of the latter."""
+    with ExitStack() as opened:
+        writer = opened.enter_context(closing(_connect(path)))
+        _prepare(writer, tables)
+        reader = opened.enter_context(closing(_connect(path)))
+        reader.execute("PRAGMA query_only = TRUE")
+        turn = Turn(path)
+        opened.pop_all()
+    return reader, writer, turn
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(
         path,
-        timeout=_BUSY_SECONDS,
+        timeout=0,  # SQLite would wait on the loop
         isolation_level=None,
         check_same_thread=False,
         cached_statements=_CACHED_STATEMENTS,
