@@ -1,4 +1,5 @@
 """Accounts: profiles, passwords, settings and sign-in.
 
-Owns `users` and `usernames` (which makes a name unique). Emits and consumes no events.
+Owns `users` and `usernames` (which makes a name unique). Emits `user.deleted` and `user.deletion_advanced`; consumes
+`model.deprecated`.
 """

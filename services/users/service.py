@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import secrets
+from typing import TYPE_CHECKING
+
+from llmchat.operations.v1.operation_pb2 import Operation
 from llmchat.users.v1.user_pb2 import User
 from llmchat.users.v1.users_service_pb2 import (
     CreateUserRequest,
+    DeleteUserRequest,
     GetUserRequest,
     LoginRequest,
     LoginResponse,
@@ -17,15 +22,30 @@ from libs.common.crypto.passwords import Passwords
 from libs.common.crypto.tokens import Tokens
 from libs.common.documents.documents import Documents
 from libs.common.documents.unit import Unit
+from libs.common.events.outbox import Outbox
 from services.users import user as users
+from services.users.deletion import delete_user, track_deletion
 from services.users.login import login
+
+if TYPE_CHECKING:
+    from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceAsyncStub
 
 
 class UsersService:
     """Thin: each method hands its request to the use case of that name."""
 
-    def __init__(self, documents: Documents, passwords: Passwords, tokens: Tokens, token_life: int) -> None:
+    def __init__(
+        self,
+        documents: Documents,
+        outbox: Outbox,
+        operations: OperationsServiceAsyncStub,
+        passwords: Passwords,
+        tokens: Tokens,
+        token_life: int,
+    ) -> None:
         self._documents = documents
+        self._outbox = outbox
+        self._operations = operations
         self._passwords = passwords
         self._tokens = tokens
         self._token_life = token_life
@@ -53,5 +73,12 @@ class UsersService:
 
         return await self._documents.once(call, request, User, update)
 
-    async def DeleteUser(self, request, call):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-        raise NotImplementedError
+    async def DeleteUser(self, request: DeleteUserRequest, call: Call) -> Operation:
+        # Outside the unit, as in CreateUser.
+        password_hash = await self._passwords.hash(secrets.token_urlsafe())
+
+        async def delete(unit: Unit) -> Operation:
+            return await delete_user(unit, self._outbox, call.caller, request, password_hash)
+
+        operation = await self._documents.once(call, request, Operation, delete)
+        return await track_deletion(self._operations, operation)

@@ -9,7 +9,7 @@ import hashlib
 import unicodedata
 
 from llmchat.users.stored.v1.user_pb2 import UsernameRecord, UserRecord
-from llmchat.users.v1.user_pb2 import USER_STATUS_ACTIVE, User, UserSettings
+from llmchat.users.v1.user_pb2 import USER_STATUS_ACTIVE, USER_STATUS_DELETED, User, UserSettings
 from llmchat.users.v1.users_service_pb2 import CreateUserRequest, UpdateUserRequest
 
 from libs.common.clock import timestamp
@@ -19,6 +19,7 @@ from libs.common.documents.masks import apply_mask
 from libs.common.documents.unit import Unit, new_id, require_etag
 from libs.common.errors import AlreadyExists, Invalid, NotFound
 from services.users.collections import USERNAMES, USERS
+from services.users.default_model import DEFAULT_MODEL, keep_in_use
 
 ME = "me"
 _CHANGEABLE = ("display_name", "settings")
@@ -43,6 +44,7 @@ async def create_user(unit: Unit, request: CreateUserRequest, password_hash: str
         settings=_with_defaults(request.settings),
         status=USER_STATUS_ACTIVE,
     )
+    await keep_in_use(unit, record.settings)
     unit.create(USERS, record)
     unit.create(USERNAMES, UsernameRecord(id=name_id, user_id=record.id))
     return view(record)
@@ -54,7 +56,7 @@ async def read_user(documents: Documents, caller: Caller, id: str) -> User:
     Raises:
         NotFound: there is none, or it is another person's.
     """
-    return view(await _own(documents, caller, id))
+    return view(await own_record(documents, caller, id))
 
 
 async def update_user(unit: Unit, caller: Caller, request: UpdateUserRequest) -> User:
@@ -65,12 +67,13 @@ async def update_user(unit: Unit, caller: Caller, request: UpdateUserRequest) ->
         Stale: the account has moved since the given etag.
         Invalid: the mask names what cannot be changed, or the new display name is empty.
     """
-    record = await _own(unit, caller, request.user.id)
+    record = await own_record(unit, caller, request.user.id)
     require_etag(record, request.user.etag)
     apply_mask(request.update_mask, request.user, record, _CHANGEABLE)
     if not record.display_name:
         raise Invalid.field("user.display_name", "must be at least 1 character")
     record.settings.CopyFrom(_with_defaults(record.settings))
+    await keep_in_use(unit, record.settings)
     record.updated_at.CopyFrom(timestamp(unit.now))
     return view(unit.put(USERS, record))
 
@@ -100,16 +103,21 @@ def view(record: UserRecord) -> User:
     return user
 
 
-async def _own(documents: Documents | Unit, caller: Caller, id: str) -> UserRecord:
+async def own_record(documents: Documents | Unit, caller: Caller, id: str) -> UserRecord:
+    """The caller's account as it is stored.
+
+    Raises:
+        NotFound: there is none, it is deleted, or it is another person's.
+    """
     record = await documents.find(USERS, caller.user_id) if id in (ME, caller.user_id) else None
-    if record is None:
+    if record is None or record.status == USER_STATUS_DELETED:
         raise NotFound("user", id)
     return record
 
 
 def _with_defaults(given: UserSettings) -> UserSettings:
     settings = UserSettings(
-        default_model="claude-3.5-sonnet",
+        default_model=DEFAULT_MODEL,
         default_temperature=0.7,
         system_prompt="You are a helpful AI assistant.",
         streaming_enabled=True,

@@ -1,0 +1,95 @@
+"""The deletion of an account: closed in one commit, forgotten once every service has removed what is theirs.
+
+In between its secrets are unreadable already, and its username is not free yet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from typing import TYPE_CHECKING
+
+from llmchat.events.v1.events_pb2 import UserDeleted, UserDeletionAdvanced
+from llmchat.operations.v1.operation_pb2 import OPERATION_STATUS_RUNNING, OPERATION_TYPE_DELETE_USER, Operation
+from llmchat.operations.v1.operations_service_pb2 import TrackUserDeletionRequest
+from llmchat.store.v1.outbox_pb2 import OutboxEvent
+from llmchat.users.stored.v1.user_pb2 import UserRecord
+from llmchat.users.v1.user_pb2 import USER_STATUS_DELETED
+from llmchat.users.v1.users_service_pb2 import DeleteUserRequest
+
+from libs.common.clock import timestamp
+from libs.common.context import Caller
+from libs.common.documents.tombstones import bury
+from libs.common.documents.unit import Unit, require_etag
+from libs.common.errors import DomainError
+from libs.common.events.outbox import Outbox
+from libs.common.events.table import EVENTS
+from services.users.collections import USERNAMES, USERS
+from services.users.user import own_record, username_id
+
+if TYPE_CHECKING:
+    from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceAsyncStub
+
+_log = logging.getLogger(__name__)
+_TRACKING_SECONDS = 2.0
+
+
+async def delete_user(
+    unit: Unit, outbox: Outbox, caller: Caller, request: DeleteUserRequest, password_hash: str
+) -> Operation:
+    """Stages that the account is closed and its secrets overwritten, and the event by which all of it goes.
+
+    `password_hash` is of a password that nobody knows: a login takes as long as before, and fails as a wrong pair does.
+
+    Raises:
+        NotFound: there is no such account of the caller's, or it is deleted already.
+        Stale: the account has moved since the given etag.
+    """
+    record = await own_record(unit, caller, request.id)
+    require_etag(record, request.etag)
+    record.status = USER_STATUS_DELETED
+    record.updated_at.CopyFrom(timestamp(unit.now))
+    record.password_hash = password_hash
+    for _, key in record.api_keys.ListFields():
+        key.encrypted_key, key.key_hash = secrets.token_urlsafe(len(key.encrypted_key)), secrets.token_urlsafe()
+    unit.put(USERS, record)
+    operation = Operation(
+        id=f"op_delete_{record.id}",
+        type=OPERATION_TYPE_DELETE_USER,
+        user_id=record.id,
+        status=OPERATION_STATUS_RUNNING,
+        created_at=timestamp(unit.now),
+        updated_at=timestamp(unit.now),
+    )
+    outbox.emit(unit, "user.deleted", record.id, UserDeleted(user_id=record.id, operation_id=operation.id))
+    return operation
+
+
+async def track_deletion(operations: OperationsServiceAsyncStub, operation: Operation) -> Operation:
+    """The operation as the operations service has it, or as it will have it where that service does not answer."""
+    request = TrackUserDeletionRequest(user_id=operation.user_id, operation_id=operation.id)
+    try:
+        async with asyncio.timeout(_TRACKING_SECONDS):
+            return await operations.TrackUserDeletion(request)
+    except (DomainError, TimeoutError) as error:
+        # The deletion stands, and its event makes the operation as soon as that service is back.
+        _log.warning("operation %s is not there yet: %s", operation.id, error)
+        return operation
+
+
+async def advance_deletion(unit: Unit, outbox: Outbox, event: OutboxEvent, deleted: UserDeleted) -> None:
+    """Stages that the world hears who has acknowledged; with the last of them, that the account is forgotten."""
+    done = [service for service in EVENTS[event.type].consumers if service not in event.waiting_for]
+    advanced = UserDeletionAdvanced(operation_id=deleted.operation_id, done=done, waiting_for=event.waiting_for)
+    outbox.emit(unit, "user.deletion_advanced", deleted.operation_id, advanced)
+    if not event.waiting_for:
+        await _forget(unit, await unit.get(USERS, deleted.user_id))
+
+
+async def _forget(unit: Unit, record: UserRecord) -> None:
+    name_id = username_id(record.username)
+    await unit.find(USERNAMES, name_id)
+    unit.delete(USERNAMES, name_id)
+    unit.delete(USERS, record.id)
+    await bury(unit, "user", record.id)
