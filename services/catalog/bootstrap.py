@@ -20,4 +20,5 @@ async def bootstrap(process: Process) -> None:
         await add_missing(unit, initial_models())
 
     await documents.unit(seed)
-    process.server.add(DESCRIPTOR.services_by_name["CatalogService"], CatalogService(documents))
+    service = CatalogService(documents, process.outbox("catalog", documents))
+    process.server.add(DESCRIPTOR.services_by_name["CatalogService"], service)

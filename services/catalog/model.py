@@ -19,7 +19,7 @@ from services.catalog.collections import MODELS
 _PAGE_SIZE = 50
 
 
-async def read_model(documents: Documents, id: str) -> ModelConfig:
+async def read_model(documents: Documents | Unit, id: str) -> ModelConfig:
     """The model.
 
     Raises:
