@@ -8,11 +8,13 @@ from llmchat.threads.v1.thread_pb2 import MODEL_USAGE_STATUS_ACTIVE
 
 from libs.common.clock import milliseconds
 from libs.common.documents.unit import Unit
+from libs.common.events.changes import Changes
 from libs.common.events.outbox import Outbox
 from services.threads.collections import THREADS
+from services.threads.thread import save
 
 
-async def record_generation(unit: Unit, outbox: Outbox, event: GenerationFinished) -> None:
+async def record_generation(unit: Unit, changes: Changes, outbox: Outbox, event: GenerationFinished) -> None:
     """Stages what the generation adds to its thread; a thread that is gone needs nothing.
 
     A complete answer in a thread without a title asks for one. Whoever makes titles does so once per thread, so only
@@ -33,7 +35,7 @@ async def record_generation(unit: Unit, outbox: Outbox, event: GenerationFinishe
     # Events of several generations may arrive in another order than these ended in.
     _advance(usage.last_message_at, event.finished_at)
     _advance(thread.updated_at, event.finished_at)
-    unit.put(THREADS, thread)
+    save(unit, changes, thread)
     if event.complete and not thread.has_title:
         wanted = TitleWanted(thread_id=thread.id, user_id=thread.user_id, model_id=event.model_id)
         outbox.emit(unit, "thread.title_wanted", thread.id, wanted)

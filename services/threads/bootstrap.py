@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from llmchat.threads.v1 import threads_service_pb2
 
+from libs.common.events.changes import Changes
 from libs.common.process import Process
 from services.threads.collections import COLLECTIONS
 from services.threads.service import ThreadsService
+from services.threads.settings import ThreadsSettings
 from services.threads.subscribers import subscriptions
 
 
 async def bootstrap(process: Process) -> None:
     """Serves threads and follows the generations that end."""
+    settings = ThreadsSettings()
     documents = await process.documents("threads", COLLECTIONS)
+    changes = Changes(process.bus, "threads", settings.threads_watchdog)
     outbox = process.outbox("threads", documents)
-    process.consume("threads", documents, process.channels("threads"), subscriptions(outbox))
+    process.consume("threads", documents, process.channels("threads"), subscriptions(changes, outbox))
+    process.server.on_stopping.append(changes.close)
     descriptor = threads_service_pb2.DESCRIPTOR.services_by_name["ThreadsService"]
-    process.server.add(descriptor, ThreadsService(documents, outbox))
+    process.server.add(descriptor, ThreadsService(documents, changes, outbox))

@@ -10,7 +10,12 @@ THREADS = CollectionSpec(
     "threads",
     Thread,
     "thread",
-    (Index(("user_id",), "updated_at"), Index(("user_id", "settings.is_archived"), "updated_at")),
+    (
+        Index(("user_id",), "updated_at"),
+        Index(("user_id", "settings.is_archived"), "updated_at"),
+        # What a watcher has missed.
+        Index(("user_id",), "changed_at"),
+    ),
 )
 
 COLLECTIONS = (THREADS,)

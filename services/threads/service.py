@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
 from google.protobuf.empty_pb2 import Empty
 from llmchat.threads.v1.thread_pb2 import Thread
 from llmchat.threads.v1.threads_service_pb2 import (
@@ -11,7 +13,9 @@ from llmchat.threads.v1.threads_service_pb2 import (
     ListThreadsRequest,
     ListThreadsResponse,
     SetGeneratedTitleRequest,
+    ThreadChange,
     UpdateThreadRequest,
+    WatchThreadsRequest,
 )
 
 from libs.common.context import Call
@@ -19,21 +23,24 @@ from libs.common.documents.documents import Documents
 from libs.common.documents.ownership import read_owned
 from libs.common.documents.pages import PageAnswer
 from libs.common.documents.unit import Unit
+from libs.common.events.changes import Changes
 from libs.common.events.outbox import Outbox
 from services.threads import thread as threads
 from services.threads.collections import THREADS
+from services.threads.watching import watch_threads
 
 
 class ThreadsService:
     """Thin: each method hands its request to the use case of that name."""
 
-    def __init__(self, documents: Documents, outbox: Outbox) -> None:
+    def __init__(self, documents: Documents, changes: Changes, outbox: Outbox) -> None:
         self._documents = documents
+        self._changes = changes
         self._outbox = outbox
 
     async def CreateThread(self, request: CreateThreadRequest, call: Call) -> Thread:
         async def create(unit: Unit) -> Thread:
-            return await threads.create_thread(unit, call.caller, request)
+            return await threads.create_thread(unit, self._changes, call.caller, request)
 
         return await self._documents.once(call, request, Thread, create)
 
@@ -46,23 +53,22 @@ class ThreadsService:
 
     async def UpdateThread(self, request: UpdateThreadRequest, call: Call) -> Thread:
         async def update(unit: Unit) -> Thread:
-            return await threads.update_thread(unit, call.caller, request)
+            return await threads.update_thread(unit, self._changes, call.caller, request)
 
         return await self._documents.once(call, request, Thread, update)
 
     async def DeleteThread(self, request: DeleteThreadRequest, call: Call) -> Empty:
         async def delete(unit: Unit) -> Empty:
-            await threads.delete_thread(unit, self._outbox, call.caller, request)
+            await threads.delete_thread(unit, self._changes, self._outbox, call.caller, request)
             return Empty()
 
         return await self._documents.once(call, request, Empty, delete)
 
     async def SetGeneratedTitle(self, request: SetGeneratedTitleRequest, call: Call) -> Thread:
         async def set_title(unit: Unit) -> Thread:
-            return await threads.set_generated_title(unit, call.caller, request)
+            return await threads.set_generated_title(unit, self._changes, call.caller, request)
 
         return await self._documents.unit(set_title)
 
-    async def WatchThreads(self, request, call):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-        raise NotImplementedError
-        yield
+    def WatchThreads(self, request: WatchThreadsRequest, call: Call) -> AsyncGenerator[ThreadChange, None]:
+        return watch_threads(self._documents, self._changes, call.caller, request.limit)

@@ -8,16 +8,17 @@ from google.protobuf.message import Message
 from llmchat.events.v1.events_pb2 import GenerationFinished
 
 from libs.common.documents.unit import Unit
+from libs.common.events.changes import Changes
 from libs.common.events.inbox import Handler
 from libs.common.events.outbox import Outbox
 from services.threads.activity import record_generation
 
 
-def subscriptions(outbox: Outbox) -> dict[str, Handler]:
+def subscriptions(changes: Changes, outbox: Outbox) -> dict[str, Handler]:
     """The handler of each event that the service consumes."""
 
     async def generation_finished(unit: Unit, event: Message, progress: str) -> str | None:
-        await record_generation(unit, outbox, cast(GenerationFinished, event))
+        await record_generation(unit, changes, outbox, cast(GenerationFinished, event))
         return None
 
     return {"generation.finished": generation_finished}

@@ -26,6 +26,7 @@ from libs.common.documents.ownership import read_owned
 from libs.common.documents.pages import Page
 from libs.common.documents.unit import Unit, new_id, require_etag
 from libs.common.errors import Invalid
+from libs.common.events.changes import Changes
 from libs.common.events.outbox import Outbox
 from libs.common.store.port import Query
 from services.threads.collections import THREADS
@@ -49,7 +50,7 @@ async def list_threads(documents: Documents, caller: Caller, request: ListThread
     return await documents.page(query, request.page_token, count=request.count_total)
 
 
-async def create_thread(unit: Unit, caller: Caller, request: CreateThreadRequest) -> Thread:
+async def create_thread(unit: Unit, changes: Changes, caller: Caller, request: CreateThreadRequest) -> Thread:
     """Stages a thread of the caller's.
 
     Raises:
@@ -66,10 +67,10 @@ async def create_thread(unit: Unit, caller: Caller, request: CreateThreadRequest
         created_at=timestamp(unit.now),
         updated_at=timestamp(unit.now),
     )
-    return unit.create(THREADS, thread)
+    return save(unit, changes, unit.create(THREADS, thread))
 
 
-async def update_thread(unit: Unit, caller: Caller, request: UpdateThreadRequest) -> Thread:
+async def update_thread(unit: Unit, changes: Changes, caller: Caller, request: UpdateThreadRequest) -> Thread:
     """Stages the fields that the mask names.
 
     Raises:
@@ -83,10 +84,12 @@ async def update_thread(unit: Unit, caller: Caller, request: UpdateThreadRequest
     if "title" in request.update_mask.paths:
         _require_words("thread.title", thread.title)
         thread.has_title = True
-    return unit.put(THREADS, thread)
+    return save(unit, changes, thread)
 
 
-async def delete_thread(unit: Unit, outbox: Outbox, caller: Caller, request: DeleteThreadRequest) -> None:
+async def delete_thread(
+    unit: Unit, changes: Changes, outbox: Outbox, caller: Caller, request: DeleteThreadRequest
+) -> None:
     """Stages the removal, and the event by which all that hangs on the thread goes too.
 
     Raises:
@@ -95,11 +98,13 @@ async def delete_thread(unit: Unit, outbox: Outbox, caller: Caller, request: Del
     """
     thread = await read_owned(unit, THREADS, caller, request.id)
     require_etag(thread, request.etag)
-    unit.delete(THREADS, thread.id)
+    remove(unit, changes, thread)
     outbox.emit(unit, "thread.deleted", thread.id, ThreadDeleted(thread_id=thread.id, user_id=thread.user_id))
 
 
-async def set_generated_title(unit: Unit, caller: Caller, request: SetGeneratedTitleRequest) -> Thread:
+async def set_generated_title(
+    unit: Unit, changes: Changes, caller: Caller, request: SetGeneratedTitleRequest
+) -> Thread:
     """Stages a title that a model wrote; a thread that has a title keeps it.
 
     Raises:
@@ -112,7 +117,20 @@ async def set_generated_title(unit: Unit, caller: Caller, request: SetGeneratedT
         return thread
     thread.title = request.title
     thread.has_title = True
+    return save(unit, changes, thread)
+
+
+def save(unit: Unit, changes: Changes, thread: Thread) -> Thread:
+    """Stages `thread` as it is now and has its owner's watchers told. The one way to write a thread."""
+    thread.changed_at.CopyFrom(timestamp(unit.now))
+    changes.tell(unit, thread.user_id, thread.id)
     return unit.put(THREADS, thread)
+
+
+def remove(unit: Unit, changes: Changes, thread: Thread) -> None:
+    """Stages the removal of `thread` and has its owner's watchers told. The one way to remove a thread."""
+    changes.tell(unit, thread.user_id, thread.id)
+    unit.delete(THREADS, thread.id)
 
 
 def _require_words(field: str, title: str) -> None:

@@ -16,12 +16,13 @@ from pydantic_settings import BaseSettings
 from libs.common.settings import Settings
 from services.messages.settings import MessagesSettings
 from services.operations.settings import OperationsSettings
+from services.threads.settings import ThreadsSettings
 
 README = Path(__file__).parents[2] / "README.md"
 TABLE = re.compile(
     r"(?<=<!-- settings: written by `python -m tests.unit.test_settings` -->\n).*?(?=<!-- /settings -->)", re.S
 )
-EVERY: tuple[type[BaseSettings], ...] = (Settings, MessagesSettings, OperationsSettings)
+EVERY: tuple[type[BaseSettings], ...] = (Settings, ThreadsSettings, MessagesSettings, OperationsSettings)
 
 
 def table() -> str:

@@ -24,7 +24,7 @@ MODEL_USAGE_STATUS_ARCHIVED: ModelUsageStatus
 MODEL_USAGE_STATUS_ERROR: ModelUsageStatus
 
 class Thread(_message.Message):
-    __slots__ = ("id", "user_id", "title", "created_at", "updated_at", "models", "total_messages", "active_models", "settings", "has_title", "sharing", "etag", "schema_version")
+    __slots__ = ("id", "user_id", "title", "created_at", "updated_at", "models", "total_messages", "active_models", "settings", "has_title", "sharing", "changed_at", "etag", "schema_version")
     class ModelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -43,6 +43,7 @@ class Thread(_message.Message):
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     HAS_TITLE_FIELD_NUMBER: _ClassVar[int]
     SHARING_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
     id: str
@@ -56,9 +57,10 @@ class Thread(_message.Message):
     settings: ThreadSettings
     has_title: bool
     sharing: ThreadSharing
+    changed_at: _timestamp_pb2.Timestamp
     etag: str
     schema_version: int
-    def __init__(self, id: _Optional[str] = ..., user_id: _Optional[str] = ..., title: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., models: _Optional[_Mapping[str, ModelUsage]] = ..., total_messages: _Optional[int] = ..., active_models: _Optional[_Iterable[str]] = ..., settings: _Optional[_Union[ThreadSettings, _Mapping]] = ..., has_title: _Optional[bool] = ..., sharing: _Optional[_Union[ThreadSharing, _Mapping]] = ..., etag: _Optional[str] = ..., schema_version: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., user_id: _Optional[str] = ..., title: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., models: _Optional[_Mapping[str, ModelUsage]] = ..., total_messages: _Optional[int] = ..., active_models: _Optional[_Iterable[str]] = ..., settings: _Optional[_Union[ThreadSettings, _Mapping]] = ..., has_title: _Optional[bool] = ..., sharing: _Optional[_Union[ThreadSharing, _Mapping]] = ..., changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., schema_version: _Optional[int] = ...) -> None: ...
 
 class ModelUsage(_message.Message):
     __slots__ = ("message_count", "last_message_at", "summary", "summary_updated_at", "summary_tokens", "last_temperature", "total_tokens_used", "status")
