@@ -7,7 +7,7 @@ from llmchat.users.v1.user_pb2 import UserSettings
 
 from libs.common.clock import timestamp
 from libs.common.documents.portions import read_portion
-from libs.common.documents.tombstones import bury, require_alive, successor_of
+from libs.common.documents.tombstones import bury, living_successor
 from libs.common.documents.unit import Unit
 from libs.common.store.port import Query
 from services.users.collections import USERS
@@ -25,10 +25,8 @@ async def keep_in_use(unit: Unit, settings: UserSettings) -> bool:
     """
     wanted = settings.default_model
     for model_id in (wanted, DEFAULT_MODEL):
-        successor = await successor_of(unit, "model", model_id)
+        successor = await living_successor(unit, "model", model_id)
         if successor:
-            # Deprecated before this is stored, it would be missed by those that look for it.
-            await require_alive(unit, "model", successor)
             settings.default_model = successor
             break
     return settings.default_model != wanted

@@ -55,5 +55,16 @@ async def successor_of(documents: Documents | Unit, kind: str, id: str) -> str:
     return id
 
 
+async def living_successor(unit: Unit, kind: str, id: str) -> str:
+    """As `successor_of`, and has the unit commit only if that one is still alive then.
+
+    Otherwise what is stored in favour of it could be missed by those who look for that once it is buried.
+    """
+    successor = await successor_of(unit, kind, id)
+    if successor:
+        await require_alive(unit, kind, successor)
+    return successor
+
+
 def _key(kind: str, id: str) -> str:
     return f"{kind}.{id}"
