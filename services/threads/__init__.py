@@ -1,4 +1,5 @@
 """Conversations: titles, settings, and what each model has contributed.
 
-Owns `threads`. Emits `thread.deleted` and `thread.title_wanted`; consumes `generation.finished`.
+Owns `threads`. Emits `thread.deleted`, `thread.title_wanted` and `user.data_removed`; consumes `generation.finished`,
+`user.deleted` and `model.deprecated`.
 """

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from llmchat.events.v1.events_pb2 import GenerationFinished, TitleWanted
-from llmchat.threads.v1.thread_pb2 import MODEL_USAGE_STATUS_ACTIVE
+from llmchat.threads.v1.thread_pb2 import MODEL_USAGE_STATUS_ACTIVE, MODEL_USAGE_STATUS_ARCHIVED
 
 from libs.common.clock import milliseconds
+from libs.common.documents.tombstones import living_successor
 from libs.common.documents.unit import Unit
 from libs.common.events.changes import Changes
 from libs.common.events.outbox import Outbox
@@ -17,6 +18,8 @@ from services.threads.thread import save
 async def record_generation(unit: Unit, changes: Changes, outbox: Outbox, event: GenerationFinished) -> None:
     """Stages what the generation adds to its thread; a thread that is gone needs nothing.
 
+    A model that is deprecated by then counts and does not become active: what stands in its place does.
+
     A complete answer in a thread without a title asks for one. Whoever makes titles does so once per thread, so only
     the first complete answer has an effect.
     """
@@ -26,12 +29,13 @@ async def record_generation(unit: Unit, changes: Changes, outbox: Outbox, event:
     usage = thread.models[event.model_id]
     usage.message_count += event.messages
     usage.total_tokens_used += event.tokens
-    usage.status = MODEL_USAGE_STATUS_ACTIVE
+    active = await living_successor(unit, "model", event.model_id)
+    usage.status = MODEL_USAGE_STATUS_ACTIVE if active == event.model_id else MODEL_USAGE_STATUS_ARCHIVED
     if event.HasField("temperature"):
         usage.last_temperature = event.temperature
     thread.total_messages += event.messages
-    if event.model_id not in thread.active_models:
-        thread.active_models.append(event.model_id)
+    if active and active not in thread.active_models:
+        thread.active_models.append(active)
     # Events of several generations may arrive in another order than these ended in.
     _advance(usage.last_message_at, event.finished_at)
     _advance(thread.updated_at, event.finished_at)

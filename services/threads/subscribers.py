@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import cast
 
 from google.protobuf.message import Message
-from llmchat.events.v1.events_pb2 import GenerationFinished
+from llmchat.events.v1.events_pb2 import GenerationFinished, ModelDeprecated, UserDeleted
 
 from libs.common.documents.unit import Unit
 from libs.common.events.changes import Changes
 from libs.common.events.inbox import Handler
 from libs.common.events.outbox import Outbox
 from services.threads.activity import record_generation
+from services.threads.cascades import leave_model, remove_threads
 
 
 def subscriptions(changes: Changes, outbox: Outbox) -> dict[str, Handler]:
@@ -21,4 +22,14 @@ def subscriptions(changes: Changes, outbox: Outbox) -> dict[str, Handler]:
         await record_generation(unit, changes, outbox, cast(GenerationFinished, event))
         return None
 
-    return {"generation.finished": generation_finished}
+    async def user_deleted(unit: Unit, event: Message, progress: str) -> str | None:
+        return await remove_threads(unit, changes, outbox, cast(UserDeleted, event), progress)
+
+    async def model_deprecated(unit: Unit, event: Message, progress: str) -> str | None:
+        return await leave_model(unit, changes, cast(ModelDeprecated, event), progress)
+
+    return {
+        "generation.finished": generation_finished,
+        "user.deleted": user_deleted,
+        "model.deprecated": model_deprecated,
+    }

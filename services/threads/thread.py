@@ -24,6 +24,7 @@ from libs.common.documents.documents import Documents
 from libs.common.documents.masks import apply_mask
 from libs.common.documents.ownership import read_owned
 from libs.common.documents.pages import Page
+from libs.common.documents.tombstones import require_alive
 from libs.common.documents.unit import Unit, new_id, require_etag
 from libs.common.errors import Invalid
 from libs.common.events.changes import Changes
@@ -54,10 +55,12 @@ async def create_thread(unit: Unit, changes: Changes, caller: Caller, request: C
     """Stages a thread of the caller's.
 
     Raises:
+        NotFound: the caller's account is deleted.
         Invalid: the title is given and blank.
     """
     if request.title:
         _require_words("title", request.title)
+    await require_alive(unit, "user", caller.user_id)
     thread = Thread(
         id=new_id(THREADS),
         user_id=caller.user_id,
