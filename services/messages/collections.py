@@ -12,6 +12,7 @@ MESSAGES = CollectionSpec(
 )
 # The tokens reach the journal with the message that they end up in.
 CHUNKS = CollectionSpec("message_chunks", Chunk, journaled=False)
-CONVERSATIONS = CollectionSpec("conversations", Conversation)
+# A person's, in an order that no message moves.
+CONVERSATIONS = CollectionSpec("conversations", Conversation, indexes=(Index(("user_id",), "id"),))
 
 COLLECTIONS = (MESSAGES, CHUNKS, CONVERSATIONS)

@@ -26,12 +26,12 @@ async def remove_threads(unit: Unit, changes: Changes, outbox: Outbox, event: Us
     if not progress:
         await bury(unit, "user", event.user_id)
         return "0"
-    removed = int(progress)
-    threads = await read_portion(unit, Query.where(THREADS, order="updated_at", user_id=event.user_id))
-    for thread in threads:
+    portion = await read_portion(unit, Query.where(THREADS, order="updated_at", user_id=event.user_id))
+    for thread in portion.documents:
         remove(unit, changes, thread)
-    if threads:
-        return str(removed + len(threads))
+    removed = int(progress) + len(portion.documents)
+    if not portion.is_last:
+        return str(removed)
     outbox.emit(unit, "user.data_removed", event.operation_id, UserDataRemoved(service="threads", threads=removed))
     return None
 
@@ -45,15 +45,15 @@ async def leave_model(unit: Unit, changes: Changes, event: ModelDeprecated, prog
     if not progress:
         await bury(unit, "model", event.model_id, successor_id=event.replacement_id)
         return _AFTER
-    threads = await read_portion(unit, Query.by_id(THREADS, after=progress.removeprefix(_AFTER)))
-    active = [thread for thread in threads if event.model_id in thread.active_models]
+    portion = await read_portion(unit, Query.by_id(THREADS, after=progress.removeprefix(_AFTER)))
+    active = [thread for thread in portion.documents if event.model_id in thread.active_models]
     if active:
         successor = await living_successor(unit, "model", event.model_id)
         for thread in active:
             thread.models[event.model_id].status = MODEL_USAGE_STATUS_ARCHIVED
             _replace_active(thread, event.model_id, successor)
             save(unit, changes, thread)
-    return _AFTER + threads[-1].id if threads else None
+    return None if portion.is_last else _AFTER + portion.documents[-1].id
 
 
 def _replace_active(thread: Thread, model_id: str, successor: str) -> None:

@@ -40,9 +40,9 @@ async def leave_model(unit: Unit, event: ModelDeprecated, progress: str) -> str 
     if not progress:
         await bury(unit, "model", event.model_id, successor_id=event.replacement_id)
         return _AFTER
-    records = await read_portion(unit, Query.by_id(USERS, after=progress.removeprefix(_AFTER)))
-    for record in records:
+    portion = await read_portion(unit, Query.by_id(USERS, after=progress.removeprefix(_AFTER)))
+    for record in portion.documents:
         if record.settings.default_model == event.model_id and await keep_in_use(unit, record.settings):
             record.updated_at.CopyFrom(timestamp(unit.now))
             unit.put(USERS, record)
-    return _AFTER + records[-1].id if records else None
+    return None if portion.is_last else _AFTER + portion.documents[-1].id

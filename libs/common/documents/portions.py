@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TypeVar, cast
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar, cast
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
@@ -19,24 +19,29 @@ _BYTES = 2**20
 _SLICE = 10
 
 
-async def read_portion(unit: Unit, query: Query[M]) -> list[M]:
-    """The first documents that `query` holds: at most 100, and none beyond the one with which a megabyte is reached.
+@dataclass(frozen=True, slots=True)
+class Portion(Generic[M]):
+    """The first documents of a query; `is_last` where these are all."""
 
-    Empty only where the query holds nothing.
-    """
-    portion: list[M] = []
+    documents: list[M]
+    is_last: bool
+
+
+async def read_portion(unit: Unit, query: Query[M]) -> Portion[M]:
+    """At most 100 documents, and none beyond the one with which a megabyte is reached; none where there are none."""
+    documents: list[M] = []
     size = 0
-    while len(portion) < _DOCUMENTS:
+    while len(documents) < _DOCUMENTS:
         found = await unit.query(replace(query, limit=_SLICE))
-        for document in found:
-            portion.append(document)
+        for place, document in enumerate(found, 1):
+            documents.append(document)
             size += document.ByteSize()
             if size >= _BYTES:
-                return portion
+                return Portion(documents, place == len(found) < _SLICE)
         if len(found) < _SLICE:
-            return portion
+            return Portion(documents, True)
         query = replace(query, after=_place(query, found[-1]))
-    return portion
+    return Portion(documents, False)
 
 
 def _place(query: Query[M], last: M) -> Cursor:
