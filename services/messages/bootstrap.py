@@ -28,20 +28,24 @@ async def bootstrap(process: Process) -> None:
     for provider in providers.values():
         process.stack.push_async_callback(provider.close)
     models = Models(channels.stub("catalog", CatalogServiceStub), providers)
-    hub = Hub(settings.follower_queue)
+    hub = Hub(settings.follower_queue, None if process.exclusive else process.bus)
     generations = Generations(
         documents,
         process.outbox("messages", documents),
         hub,
         models,
-        holder=process.replica,
+        replica=process.replica,
+        exclusive=process.exclusive,
         linger=settings.chunk_linger,
         lease_seconds=settings.lease_seconds,
+        # Another process that serves the same documents tells followers what is written here meanwhile.
+        stop_grace=0 if process.exclusive else process.settings.stop_grace,
+        failpoints=process.failpoints,
     )
     process.stack.push_async_callback(generations.close)
     process.background(generations.run)
     process.consume("messages", documents, channels, {"thread.deleted": ThreadDeletion(generations).handle})
-    process.server.on_stopping.append(hub.close)
+    process.server.on_stopping += (generations.prepare_to_stop, hub.close)
     streams = Streams(documents, hub, generations, settings.watchdog)
     service = MessagesService(documents, models, threads, generations, streams)
     process.server.add(DESCRIPTOR.services_by_name["MessagesService"], service)

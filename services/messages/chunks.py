@@ -23,6 +23,19 @@ def create_chunk(unit: Unit, message: Message, first_seq: int, tokens: Sequence[
     unit.create(CHUNKS, chunk)
 
 
+async def create_fence(unit: Unit, message: Message) -> bool:
+    """Stages a fence in the place of the next chunk; False where there is one already.
+
+    A Conflict at the commit means that the writer took the place first. Once it is committed the writer meets one.
+    """
+    last = await unit.query(Query.by_id(CHUNKS, _prefix(message), descending=True, limit=1))
+    if last and last[0].is_fence:
+        return False
+    first_seq = last[0].first_seq + len(last[0].tokens.lengths) if last else 1
+    unit.create(CHUNKS, Chunk(id=_chunk_id(message, first_seq), first_seq=first_seq, is_fence=True))
+    return True
+
+
 async def read_tokens(documents: Documents, message: Message, after_seq: int) -> list[str]:
     """All stored tokens after the one numbered `after_seq`, while the generation runs.
 
@@ -44,9 +57,9 @@ async def read_tokens(documents: Documents, message: Message, after_seq: int) ->
         after = chunks[-1].id
 
 
-async def chunk_ids(unit: Unit, message_id: str, limit: int) -> list[str]:
-    """The ids of at most `limit` chunks of a message, of whatever generation."""
-    return [chunk.id for chunk in await unit.query(Query.by_id(CHUNKS, f"{message_id}.", limit=limit))]
+async def oldest_chunks(unit: Unit, message_id: str, limit: int) -> list[Chunk]:
+    """At most `limit` chunks of a message, of whatever generation, a fence among them."""
+    return await unit.query(Query.by_id(CHUNKS, f"{message_id}.", limit=limit))
 
 
 def _prefix(message: Message) -> str:

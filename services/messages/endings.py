@@ -11,20 +11,23 @@ from llmchat.messages.v1.message_pb2 import (
     MESSAGE_STATUS_GENERATING,
     Message,
 )
+from llmchat.store.v1.lease_pb2 import Lease
 
-from libs.common.clock import timestamp
+from libs.common.clock import milliseconds, timestamp
 from libs.common.documents.leases import take_lease
 from libs.common.documents.system import LEASES
 from libs.common.documents.unit import Unit
 from libs.common.events.outbox import Outbox
 from libs.common.token_text import join_tokens
-from services.messages.chunks import chunk_ids
+from services.messages.chunks import oldest_chunks
 from services.messages.collections import CHUNKS, CONVERSATIONS, MESSAGES
 from services.messages.generation import Outcome
 from services.messages.turns import leave_turn
 
 # Keeps a commit within what every engine takes; what is left is removed in pages under the same lease.
 _CHUNKS_A_COMMIT = 300
+# A process that was frozen for so long may wake, and store and announce one chunk, unless the fence stands.
+_FENCE_KEPT_MS = 24 * 3600 * 1000
 
 
 async def begin_answer(unit: Unit, answer: Message, holder: str, lease_seconds: float) -> None:
@@ -35,6 +38,12 @@ async def begin_answer(unit: Unit, answer: Message, holder: str, lease_seconds: 
     answer.updated_at.CopyFrom(timestamp(unit.now))
     unit.put(MESSAGES, answer)
     await take_lease(unit, answer.id, holder, answer.generation, lease_seconds)
+
+
+async def hand_over(unit: Unit, answer: Message) -> None:
+    """Stages that any replica may begin `answer`, whose turn it is: its lease has run out before it was taken."""
+    if await unit.find(LEASES, answer.id) is None:
+        unit.create(LEASES, Lease(id=answer.id))
 
 
 async def end_answer(
@@ -64,14 +73,26 @@ async def end_answer(
 
 
 async def clean_up(unit: Unit, message_id: str) -> bool:
-    """Stages the removal of a message's chunks and, with the last of them, of its lease; False while some are left."""
-    ids = await chunk_ids(unit, message_id, _CHUNKS_A_COMMIT)
-    for id in ids:
-        unit.delete(CHUNKS, id)
-    if len(ids) == _CHUNKS_A_COMMIT:
+    """Stages the removal of a message's chunks and, with the last of them, of its lease; False while some are left.
+
+    A fence stays for a day, whether the message is there or not, and the lease as its reminder: nobody holds it, and
+    when it has run out both go.
+    """
+    chunks = await oldest_chunks(unit, message_id, _CHUNKS_A_COMMIT)
+    fences = [chunk for chunk in chunks if chunk.is_fence]
+    for chunk in chunks:
+        if not chunk.is_fence:
+            unit.delete(CHUNKS, chunk.id)
+    if len(chunks) == _CHUNKS_A_COMMIT:
         return False
-    if await unit.find(LEASES, message_id) is not None:
-        unit.delete(LEASES, message_id)
+    lease = await unit.find(LEASES, message_id)
+    if lease is None or not fences or (not lease.holder and milliseconds(lease.expires_at) <= unit.now):
+        for fence in fences:
+            unit.delete(CHUNKS, fence.id)
+        if lease is not None:
+            unit.delete(LEASES, message_id)
+    elif lease.holder:
+        unit.put(LEASES, Lease(id=message_id, expires_at=timestamp(unit.now + _FENCE_KEPT_MS)))
     return True
 
 

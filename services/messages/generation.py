@@ -11,15 +11,18 @@ from llmchat.messages.v1.message_pb2 import (
     MESSAGE_STATUS_CANCELLED,
     MESSAGE_STATUS_COMPLETE,
     MESSAGE_STATUS_FAILED,
+    MESSAGE_STATUS_UNSPECIFIED,
     Message,
     MessageStatus,
 )
 
 from libs.common.documents.documents import Documents
 from libs.common.documents.unit import Unit
-from libs.common.errors import DomainError
+from libs.common.errors import Conflict, DomainError
+from libs.common.failpoints import Failpoints
 from services.messages.chunks import MAX_CHUNK_TOKENS, create_chunk
 from services.messages.hub import Hub, LiveTokens
+from services.messages.leases import WriterLease
 from services.messages.providers.port import Prompt, Provider, ProviderError, Usage
 
 _log = logging.getLogger(__name__)
@@ -41,6 +44,8 @@ class Outcome:
 
 CANCELLED = Outcome(MESSAGE_STATUS_CANCELLED)
 INTERRUPTED = Outcome(MESSAGE_STATUS_FAILED, "INTERRUPTED", "the process that wrote this answer ended")
+# Another process ends the answer, or has ended it: this one stores and says nothing more.
+TAKEN_OVER = Outcome(MESSAGE_STATUS_UNSPECIFIED)
 
 
 class Generation:
@@ -50,13 +55,24 @@ class Generation:
     are in chunks: the rest goes into the commit that ends the message.
     """
 
-    def __init__(self, message: Message, documents: Documents, hub: Hub, linger: float) -> None:
+    def __init__(
+        self,
+        message: Message,
+        documents: Documents,
+        hub: Hub,
+        lease: WriterLease,
+        *,
+        linger: float,
+        failpoints: Failpoints,
+    ) -> None:
         self.message = message
+        self.lease = lease
         self.tokens: list[str] = []
         self.stored = 0
         self._documents = documents
         self._hub = hub
         self._linger = linger
+        self._failpoints = failpoints
         self._characters = 0
         self._arrived = asyncio.Event()
         self._outcome: Outcome | None = None
@@ -69,10 +85,9 @@ class Generation:
             self._collecting.cancel()
 
     async def run(self, provider: Provider, prompt: Prompt) -> Outcome:
-        """Collects and stores until the provider, a limit or `stop` ends it.
+        """Collects and stores until the provider, a limit or `stop` ends it, or it turns out to be taken over.
 
         Raises:
-            Conflict: another writer has taken this message over.
             Unavailable: the store does not take the tokens.
         """
         self._collecting = asyncio.create_task(self._collect(provider, prompt))
@@ -84,7 +99,8 @@ class Generation:
                 if self.stored and self._linger:
                     await asyncio.sleep(self._linger)
                 self._arrived.clear()
-                await self._store_chunk()
+                if not await self._store_chunk():
+                    return TAKEN_OVER
                 if self.stored < len(self.tokens) or self._outcome is not None:
                     self._arrived.set()
         finally:
@@ -123,15 +139,23 @@ class Generation:
         self._outcome = self._outcome or outcome
         self._arrived.set()
 
-    async def _store_chunk(self) -> None:
+    async def _store_chunk(self) -> bool:
+        """Stores and delivers what has gathered; False where this process may not write any more."""
         tokens = self.tokens[self.stored : self.stored + MAX_CHUNK_TOKENS]
         if not tokens:
-            return
+            return True
+        if not await self.lease.is_held():
+            return False
         unit = Unit(self._documents.store, self._documents.clock())
         create_chunk(unit, self.message, self.stored + 1, tokens)
-        await unit.commit()
+        try:
+            await unit.commit()
+        except Conflict:
+            return False
+        self._failpoints.reach("after_chunk_before_delivery")
         self._hub.publish(self.message.id, LiveTokens(self.stored + 1, tokens))
         self.stored += len(tokens)
+        return True
 
 
 def failure(error: DomainError) -> Outcome:

@@ -1,14 +1,21 @@
-"""The hub: live tokens, from the generations of this process to the followers in it. A hint; the store is the truth."""
+"""The hub: live tokens, from generations to followers. A hint; the store is the truth.
+
+Within a process they are handed over; to other replicas they travel over the bus, on a channel for each message.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
+from llmchat.messages.stored.v1 import stream_pb2
+
 from libs.common.errors import Unavailable
+from libs.common.events.bus import Bus, Delivery, Gap
+from libs.common.token_text import join_tokens, split_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,14 @@ class Follower:
         else:
             self._queue.append(live)
             self._wake()
+
+    def hear(self, item: Delivery | Gap) -> None:
+        """Takes what the bus brings: tokens that another replica has stored, or a hint to look into the store."""
+        if isinstance(item, Gap) or not item.payload:
+            self.look()
+        else:
+            live = stream_pb2.LiveTokens.FromString(item.payload)
+            self.offer(LiveTokens(live.first_seq, split_tokens(live.tokens)))
 
     def look(self) -> None:
         """Tells the reader that the store has news."""
@@ -66,7 +81,7 @@ class Follower:
                 timer.cancel()
                 self._waiter = None
         if self._closed:
-            raise Unavailable("this replica is stopping: resume the stream", reason="STOPPING", retry_after=0.1)
+            raise stopping()
         if self._look:
             self._look = False
             return []
@@ -82,8 +97,10 @@ class Follower:
 class Hub:
     """The followers of this process, by message id."""
 
-    def __init__(self, follower_queue: int) -> None:
+    def __init__(self, follower_queue: int, bus: Bus | None = None) -> None:
+        """`bus` leads to the other replicas; None where there are none."""
         self._follower_queue = follower_queue
+        self._bus = bus
         self._followers: defaultdict[str, set[Follower]] = defaultdict(set)
         self._closed = False
 
@@ -101,15 +118,32 @@ class Hub:
             if not self._followers[message_id]:
                 del self._followers[message_id]
 
+    @property
+    def reaches_replicas(self) -> bool:
+        """Whether a message may be generated in another process."""
+        return self._bus is not None
+
+    @asynccontextmanager
+    async def listen(self, message_id: str, follower: Follower) -> AsyncIterator[None]:
+        """Brings `follower` what other replicas publish of the message, or hints where something of it was lost."""
+        assert self._bus is not None  # noqa: S101 # asked before: see `reaches_replicas`
+        async with self._bus.subscribe(follower.hear, _channel(message_id)):
+            yield
+
     def publish(self, message_id: str, live: LiveTokens) -> None:
-        """Hands tokens that are stored to the message's followers."""
+        """Hands tokens that are stored to the message's followers, here and elsewhere."""
         for follower in self._followers.get(message_id, ()):
             follower.offer(live)
+        if self._bus is not None:
+            published = stream_pb2.LiveTokens(first_seq=live.first_seq, tokens=join_tokens(live.tokens))
+            self._bus.publish(_channel(message_id), published.SerializeToString())
 
     def announce(self, message_id: str) -> None:
-        """Tells the message's followers that it has changed otherwise: it began, or it ended."""
+        """Tells the message's followers that it has changed otherwise: it began, it ended, it was taken over."""
         for follower in self._followers.get(message_id, ()):
             follower.look()
+        if self._bus is not None:
+            self._bus.publish(_channel(message_id), b"")
 
     async def close(self) -> None:
         """Sends every follower elsewhere, and those that come later too."""
@@ -117,3 +151,12 @@ class Hub:
         for followers in self._followers.values():
             for follower in followers:
                 follower.close()
+
+
+def stopping() -> Unavailable:
+    """What a process that is stopping answers: another replica has the same."""
+    return Unavailable("this replica is stopping: go on at another one", reason="STOPPING", retry_after=0.1)
+
+
+def _channel(message_id: str) -> str:
+    return f"tokens.{message_id}"

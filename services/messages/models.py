@@ -42,9 +42,14 @@ class Models:
         """Who serves the model.
 
         Raises:
-            Precondition: the model is not available, or nothing here serves its provider (reason MODEL_UNAVAILABLE).
+            Precondition: the model is deprecated or not available, or nothing here serves its provider (reason
+                MODEL_UNAVAILABLE, with the `replacement_id` of a model that stands in its place).
         """
         provider = self._providers.get(model.provider)
-        if provider is None or not model.status.is_available:
-            raise Precondition(f"the model {model.id} is not available here", reason="MODEL_UNAVAILABLE")
+        if provider is None or not model.status.is_available or model.HasField("deprecated_at"):
+            text, metadata = f"the model {model.id} is not available here", {}
+            if model.replacement_id:
+                text += f": {model.replacement_id} replaces it"
+                metadata["replacement_id"] = model.replacement_id
+            raise Precondition(text, reason="MODEL_UNAVAILABLE", metadata=metadata)
         return provider

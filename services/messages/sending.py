@@ -20,9 +20,9 @@ from ulid import ULID
 from libs.common.clock import timestamp
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
+from libs.common.documents.tombstones import require_alive
 from libs.common.documents.unit import Unit, new_id
 from services.messages.collections import CONVERSATIONS, MESSAGES
-from services.messages.endings import begin_answer
 from services.messages.generations import Generations
 from services.messages.history import require_fits
 from services.messages.models import Models
@@ -52,14 +52,17 @@ class Sending:
             Invalid: the question is longer than the model's context, or the `request_id` was used otherwise.
             Precondition: the model is not available, or still answering here (reasons MODEL_UNAVAILABLE, THREAD_BUSY).
             Exhausted: too many messages wait already.
+            Unavailable: this process is stopping.
         """
-        model = await self._models.get(request.model_id)
-        self._models.provider(model)
-        require_fits(model, request.system_prompt, request.content)
-        if await known_conversation(self._documents, call, request.thread_id) is None:
-            await self._threads.GetThread(GetThreadRequest(id=request.thread_id))
 
+        # All that may be refused is asked here: a repeat attaches, whatever has become of thread and model.
         async def store(unit: Unit) -> SendReceipt:
+            self._generations.require_open()
+            model = await self._models.get(request.model_id)
+            self._models.provider(model)
+            require_fits(model, request.system_prompt, request.content)
+            if await known_conversation(self._documents, call, request.thread_id) is None:
+                await self._threads.GetThread(GetThreadRequest(id=request.thread_id))
             return await self._store(unit, call, request, model)
 
         return await self._documents.once(call, request, SendReceipt, store)
@@ -69,6 +72,7 @@ class Sending:
         if conversation is None:
             conversation = Conversation(id=request.thread_id, user_id=call.caller.user_id)
         require_own(conversation, call)
+        await require_alive(unit, "user", call.caller.user_id)
 
         now = timestamp(unit.now)
         question = Message(
@@ -106,8 +110,7 @@ class Sending:
         unit.create(MESSAGES, question)
         unit.create(MESSAGES, answer)
         if not waits_for:
-            await begin_answer(unit, answer, self._generations.holder, self._generations.lease_seconds)
-            unit.then(lambda: self._generations.start(answer))
+            await self._generations.begin(unit, answer)
         elif request.busy_policy == BUSY_POLICY_INTERRUPT:
             unit.then(lambda: self._generations.interrupt(waits_for))
         return SendReceipt(user_message_id=question.id, message_id=answer.id)

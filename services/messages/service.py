@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from llmchat.messages.v1.message_pb2 import Message
@@ -52,17 +53,19 @@ class MessagesService:
         self._sending = Sending(documents, models, threads, generations)
         self._streams = streams
 
-    async def SendMessage(self, request: SendMessageRequest, call: Call) -> AsyncIterator[StreamEvent]:
+    async def SendMessage(self, request: SendMessageRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
         """Stores, starts, and follows from the first token."""
         receipt = await self._sending.send(call, request)
-        async for event in self._streams.follow(receipt.message_id, 0):
-            yield event
+        async with aclosing(self._streams.follow(receipt.message_id, 0)) as events:
+            async for event in events:
+                yield event
 
-    async def StreamTokens(self, request: StreamTokensRequest, call: Call) -> AsyncIterator[StreamEvent]:
+    async def StreamTokens(self, request: StreamTokensRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
         """Follows from where the reader is."""
         message = await read_owned(self._documents, MESSAGES, call.caller, request.message_id)
-        async for event in self._streams.follow(message.id, request.after_seq):
-            yield event
+        async with aclosing(self._streams.follow(message.id, request.after_seq)) as events:
+            async for event in events:
+                yield event
 
     async def CancelGeneration(self, request: CancelGenerationRequest, call: Call) -> Message:
         """Ends it, then shows it as it ended."""

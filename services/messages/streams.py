@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import AsyncExitStack
 
 from llmchat.messages.v1.message_pb2 import Message
 from llmchat.messages.v1.messages_service_pb2 import Ended, Started, StreamEvent, TokenBatch
@@ -29,17 +30,20 @@ class Streams:
         self._generations = generations
         self._watchdog = watchdog
 
-    async def follow(self, message_id: str, after_seq: int) -> AsyncIterator[StreamEvent]:
+    async def follow(self, message_id: str, after_seq: int) -> AsyncGenerator[StreamEvent, None]:
         """The events of an answer after its token `after_seq`, until it has ended.
 
-        A gap in what is live, a full queue, the end, or `watchdog` seconds of silence send the reader to the store.
+        What runs here is followed here, anything else that has not ended over the bus. A gap in what is live, a full
+        queue, the end, or `watchdog` seconds of silence send the reader to the store.
 
         Raises:
             NotFound: there is no such message, or it was deleted meanwhile.
             Invalid: `after_seq` is beyond the last stored token (reason OUT_OF_RANGE).
             Unavailable: this process is stopping.
         """
-        with self._hub.follow(message_id) as follower:
+        async with AsyncExitStack() as stack:
+            follower = stack.enter_context(self._hub.follow(message_id))
+            is_listening = not self._hub.reaches_replicas
             message = await self._open(message_id, after_seq)
             yield StreamEvent(message_id=message_id, seq=after_seq, started=Started(message=_without_tokens(message)))
             seq = after_seq
@@ -50,13 +54,18 @@ class Streams:
                 if has_ended(message):
                     yield StreamEvent(message_id=message_id, seq=seq, ended=Ended(message=_without_tokens(message)))
                     return
-                while live := await follower.take(self._watchdog):
-                    fresh = _continue(live, seq)
-                    if fresh is None:
-                        break
-                    for event in _batches(message_id, seq, fresh):
-                        yield event
-                        seq = event.seq
+                if not is_listening and not self._generations.runs(message_id):
+                    # What is stored before this is confirmed may never be heard of: the store is read once more.
+                    await stack.enter_async_context(self._hub.listen(message_id, follower))
+                    is_listening = True
+                else:
+                    while live := await follower.take(self._watchdog):
+                        fresh = _continue(live, seq)
+                        if fresh is None:
+                            break
+                        for event in _batches(message_id, seq, fresh):
+                            yield event
+                            seq = event.seq
                 message = await self._documents.get(MESSAGES, message_id)
 
     async def _open(self, message_id: str, after_seq: int) -> Message:

@@ -13,7 +13,7 @@ from libs.common.documents.system import SYSTEM_COLLECTIONS
 from libs.common.documents.unit import Unit
 from libs.common.errors import Conflict
 from libs.common.store.memory import MemoryStore
-from services.messages.chunks import MAX_CHUNK_TOKENS, chunk_ids, create_chunk, read_tokens
+from services.messages.chunks import MAX_CHUNK_TOKENS, create_chunk, oldest_chunks, read_tokens
 from services.messages.collections import CHUNKS, COLLECTIONS
 
 ANSWER = Message(id="msg_1", generation="g1")
@@ -52,7 +52,7 @@ async def test_what_is_left_while_chunks_are_removed_follows_nothing(documents: 
         await store(documents, first_seq, numbered(first_seq, first_seq + 2))
 
     async def remove_the_oldest(unit: Unit) -> None:
-        unit.delete(CHUNKS, (await chunk_ids(unit, ANSWER.id, 1))[0])
+        unit.delete(CHUNKS, (await oldest_chunks(unit, ANSWER.id, 1))[0].id)
 
     await documents.unit(remove_the_oldest)
     assert await read_tokens(documents, ANSWER, 0) == []

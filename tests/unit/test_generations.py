@@ -21,13 +21,13 @@ from libs.common.events.in_process_bus import InProcessBus
 from libs.common.events.outbox import Outbox
 from libs.common.store.memory import MemoryStore
 from libs.common.store.port import Query
+from services.messages.cascades import remove_thread
 from services.messages.collections import CHUNKS, COLLECTIONS, CONVERSATIONS, MESSAGES
 from services.messages.endings import begin_answer
 from services.messages.generations import Generations
 from services.messages.hub import Hub
 from services.messages.models import Models
 from services.messages.providers.port import Prompt, Usage
-from services.messages.subscribers import ThreadDeletion
 
 ANSWER = "msg_1"
 THREAD = "thread_1"
@@ -64,8 +64,10 @@ async def documents() -> Documents:
 @pytest.fixture
 async def generations(documents: Documents) -> AsyncIterator[Generations]:
     models = Models(StandInCatalog(), {MODEL_PROVIDER_ECHO: EndlessProvider()})  # type: ignore[arg-type]
-    outbox = Outbox("messages", documents, InProcessBus())
-    generations = Generations(documents, outbox, Hub(8), models, holder="me", linger=0, lease_seconds=10)
+    outbox = Outbox("messages", documents, InProcessBus(), replica="me")
+    generations = Generations(
+        documents, outbox, Hub(8), models, replica="me", exclusive=True, linger=0, lease_seconds=10
+    )
     yield generations
     await generations.close()
 
@@ -114,13 +116,12 @@ async def test_a_deletion_leaves_nothing_of_an_answer_that_was_about_to_start(
     documents: Documents, generations: Generations
 ) -> None:
     answer = await begin(documents)
-    deletion = ThreadDeletion(generations)
     event = ThreadDeleted(thread_id=THREAD, user_id="anna")
 
     async def delete() -> None:
         progress: str | None = ""
         while progress is not None:
-            progress = await documents.unit(lambda unit, at=progress: deletion.handle(unit, event, at))  # type: ignore[misc]
+            progress = await documents.unit(lambda unit, at=progress: remove_thread(unit, generations, event, at))  # type: ignore[misc]
 
     deleting = asyncio.create_task(delete())
     for _ in range(10):
