@@ -15,7 +15,7 @@ from libs.common.documents.leases import renew_lease, take_lease
 from libs.common.documents.system import LEASES
 from libs.common.documents.unit import Unit
 from libs.common.errors import Contended, DeadlineExceeded, DomainError, Exhausted, NotFound, Unavailable
-from services.operations.changes import Changes
+from libs.common.events.changes import Changes
 from services.operations.collections import OPERATIONS
 from services.operations.operation import end, save
 from services.operations.retries import end_failed, postpone

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from llmchat.operations.v1 import operation_pb2, operations_service_pb2
 
+from libs.common.events.changes import Changes
 from libs.common.process import Process
-from services.operations.changes import Changes
 from services.operations.collections import COLLECTIONS
 from services.operations.generate_title import title_generation
 from services.operations.service import OperationsService
@@ -18,12 +18,14 @@ async def bootstrap(process: Process) -> None:
     """Serves operations, carries them out, and follows the threads that they are about."""
     settings = OperationsSettings()
     documents = await process.documents("operations", COLLECTIONS)
-    changes = Changes()
+    changes = Changes(process.bus, "operations", settings.operation_watchdog)
+    # Not closed with those of the watchers: it works until the process ends.
+    news = Changes(process.bus, "operations", settings.operation_interval)
     channels = process.channels("operations")
     works = {operation_pb2.OPERATION_TYPE_GENERATE_TITLE: title_generation(channels)}
-    worker = Worker(documents, changes, works, process.replica, settings, exclusive=process.exclusive)
+    worker = Worker(documents, news, works, process.replica, settings, exclusive=process.exclusive)
     process.background(worker.run)
     process.consume("operations", documents, channels, subscriptions(changes))
     process.server.on_stopping.append(changes.close)
     descriptor = operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"]
-    process.server.add(descriptor, OperationsService(documents, changes, settings.operation_watchdog))
+    process.server.add(descriptor, OperationsService(documents, changes))

@@ -10,8 +10,8 @@ from libs.common.clock import timestamp
 from libs.common.documents.portions import read_portion
 from libs.common.documents.tombstones import bury, is_alive
 from libs.common.documents.unit import Unit
+from libs.common.events.changes import Changes
 from libs.common.store.port import Query
-from services.operations.changes import Changes
 from services.operations.collections import OPERATIONS
 from services.operations.operation import end, has_ended, save
 
@@ -47,10 +47,10 @@ async def release_thread(unit: Unit, changes: Changes, event: ThreadDeleted, *, 
     if first:
         await bury(unit, "thread", event.thread_id)
         return False
-    operations = await read_portion(unit, Query.where(OPERATIONS, order="created_at", thread_id=event.thread_id))
-    for operation in operations:
+    portion = await read_portion(unit, Query.where(OPERATIONS, order="created_at", thread_id=event.thread_id))
+    for operation in portion.documents:
         if not has_ended(operation):
             end(unit, operation, operation_pb2.OPERATION_STATUS_CANCELLED)
         operation.thread_id = ""
         save(unit, changes, operation)
-    return not operations
+    return portion.is_last

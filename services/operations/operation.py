@@ -5,7 +5,6 @@ An operation that is another user's is NotFound, with the words of one that does
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -20,10 +19,13 @@ from libs.common.documents.ownership import read_owned
 from libs.common.documents.pages import Page
 from libs.common.documents.system import LEASES
 from libs.common.documents.unit import Unit
-from libs.common.errors import Precondition, Unavailable
+from libs.common.errors import Precondition
+from libs.common.events.changes import Changes
 from libs.common.store.port import Query
-from services.operations.changes import Changes
 from services.operations.collections import OPERATIONS
+
+# What the workers of all replicas watch: operations that are due, and those that nobody is to work on any more.
+WORKERS = "workers"
 
 _PAGE_SIZE = 20
 _ENDED = (
@@ -64,32 +66,25 @@ async def cancel_operation(unit: Unit, changes: Changes, caller: Caller, id: str
 
 
 async def watch_operation(
-    documents: Documents, changes: Changes, caller: Caller, id: str, watchdog: float
+    documents: Documents, changes: Changes, caller: Caller, id: str
 ) -> AsyncGenerator[Operation, None]:
     """The operation as it is, then as it is after each change, until it has ended.
 
-    Changes come from this process; after `watchdog` seconds of silence the store is read, for those that did not.
+    Each revision is told once at most, in order. Quick changes may be told as the last of them, and the end always is.
 
     Raises:
-        NotFound: there is no such operation of the caller's.
+        NotFound: there is no such operation of the caller's, or not any more.
         Unavailable: this process is stopping: watch elsewhere.
     """
-    with changes.watch(id) as news:
-        operation: Operation | None = await read_owned(documents, OPERATIONS, caller, id)
-        seen = 0
-        while True:
-            if operation is None:
-                raise Unavailable("this replica is stopping: watch again", reason="STOPPING", retry_after=0.1)
-            if int(operation.etag) > seen:
-                seen = int(operation.etag)
+    told = 0
+    async with changes.watch(id) as hints:
+        async for _ in hints:
+            operation = await read_owned(documents, OPERATIONS, caller, id)
+            if int(operation.etag) > told:
+                told = int(operation.etag)
                 yield operation
                 if has_ended(operation):
                     return
-            try:
-                async with asyncio.timeout(watchdog):
-                    operation = await news.get()
-            except TimeoutError:
-                operation = await read_owned(documents, OPERATIONS, caller, id)
 
 
 def has_ended(operation: Operation) -> bool:
@@ -107,8 +102,17 @@ def end(unit: Unit, operation: Operation, status: operation_pb2.OperationStatus)
 
 
 def save(unit: Unit, changes: Changes, operation: Operation) -> Operation:
-    """Stages `operation` as it is now and tells of it once that is stored."""
+    """Stages `operation` as it is now and has watchers and workers told. The one way to write an operation."""
     operation.updated_at.CopyFrom(timestamp(unit.now))
-    unit.put(OPERATIONS, operation)
-    unit.then(lambda: changes.publish(operation))
-    return operation
+    changes.tell(unit, operation.id, operation.id)
+    if operation.status in (operation_pb2.OPERATION_STATUS_PENDING, operation_pb2.OPERATION_STATUS_CANCELLED):
+        changes.tell(unit, WORKERS, operation.id)
+    return unit.put(OPERATIONS, operation)
+
+
+def remove(unit: Unit, changes: Changes, operation: Operation) -> None:
+    """Stages the removal of `operation` and has watchers and workers told. The one way to remove an operation."""
+    changes.tell(unit, operation.id, operation.id)
+    changes.tell(unit, WORKERS, operation.id)
+    unit.delete(OPERATIONS, operation.id)
+    unit.delete(LEASES, operation.id)

@@ -11,7 +11,7 @@ from libs.common.clock import milliseconds, timestamp
 from libs.common.documents.system import LEASES
 from libs.common.documents.unit import Unit
 from libs.common.errors import DomainError, Unavailable
-from services.operations.changes import Changes
+from libs.common.events.changes import Changes
 from services.operations.collections import OPERATIONS
 from services.operations.operation import end, save
 from services.operations.settings import OperationsSettings

@@ -19,8 +19,8 @@ from libs.common.documents.documents import Documents
 from libs.common.documents.ownership import read_owned
 from libs.common.documents.pages import PageAnswer
 from libs.common.documents.unit import Unit
+from libs.common.events.changes import Changes
 from services.operations import operation as operations
-from services.operations.changes import Changes
 from services.operations.collections import OPERATIONS
 from services.operations.user_deletion import track_deletion
 
@@ -28,10 +28,9 @@ from services.operations.user_deletion import track_deletion
 class OperationsService:
     """Thin: each method hands its request to the use case of that name."""
 
-    def __init__(self, documents: Documents, changes: Changes, watchdog: float) -> None:
+    def __init__(self, documents: Documents, changes: Changes) -> None:
         self._documents = documents
         self._changes = changes
-        self._watchdog = watchdog
 
     async def GetOperation(self, request: GetOperationRequest, call: Call) -> Operation:
         return await read_owned(self._documents, OPERATIONS, call.caller, request.id)
@@ -47,7 +46,7 @@ class OperationsService:
         return await self._documents.once(call, request, Operation, cancel)
 
     def WatchOperation(self, request: WatchOperationRequest, call: Call) -> AsyncGenerator[Operation, None]:
-        return operations.watch_operation(self._documents, self._changes, call.caller, request.id, self._watchdog)
+        return operations.watch_operation(self._documents, self._changes, call.caller, request.id)
 
     async def TrackUserDeletion(self, request: TrackUserDeletionRequest, call: Call) -> Operation:
         async def track(unit: Unit) -> Operation:

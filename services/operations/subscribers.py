@@ -8,9 +8,9 @@ from google.protobuf.message import Message
 from llmchat.events.v1.events_pb2 import ThreadDeleted, TitleWanted, UserDataRemoved, UserDeleted, UserDeletionAdvanced
 
 from libs.common.documents.unit import Unit
+from libs.common.events.changes import Changes
 from libs.common.events.inbox import Handler
 from services.operations.cascades import release_thread, want_title
-from services.operations.changes import Changes
 from services.operations.removed import add_removed
 from services.operations.user_deletion import advance_deletion, remove_operations
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from llmchat.events.v1.events_pb2 import UserDeleted, UserDeletionAdvanced
 from llmchat.operations.v1 import operation_pb2
 from llmchat.operations.v1.operation_pb2 import Operation
@@ -12,10 +10,10 @@ from libs.common.clock import timestamp
 from libs.common.documents.portions import read_portion
 from libs.common.documents.tombstones import bury
 from libs.common.documents.unit import Unit
+from libs.common.events.changes import Changes
 from libs.common.store.port import Query
-from services.operations.changes import Changes
 from services.operations.collections import OPERATIONS
-from services.operations.operation import end, has_ended, save
+from services.operations.operation import end, has_ended, remove, save
 from services.operations.removed import add_removed
 
 
@@ -63,18 +61,9 @@ async def remove_operations(unit: Unit, changes: Changes, event: UserDeleted, *,
         await track_deletion(unit, changes, event.user_id, event.operation_id)
         return False
     portion = await read_portion(unit, Query.where(OPERATIONS, order="created_at", user_id=event.user_id))
-    removed = [operation for operation in portion if operation.id != event.operation_id]
+    removed = [operation for operation in portion.documents if operation.id != event.operation_id]
     for operation in removed:
-        _remove(unit, changes, operation)
+        remove(unit, changes, operation)
     if removed:
         await add_removed(unit, operations=len(removed))
-    return not removed
-
-
-def _remove(unit: Unit, changes: Changes, operation: Operation) -> None:
-    unit.delete(OPERATIONS, operation.id)
-    if not has_ended(operation):
-        end(unit, operation, operation_pb2.OPERATION_STATUS_CANCELLED)
-        # Whoever works on it stops, and whoever watches it sees an end.
-        operation.etag = str(int(operation.etag) + 1)
-        unit.then(partial(changes.publish, operation))
+    return portion.is_last

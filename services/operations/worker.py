@@ -6,7 +6,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from functools import partial
 
 from llmchat.operations.v1 import operation_pb2
@@ -16,11 +15,12 @@ from libs.common.clock import milliseconds
 from libs.common.context import Call, Caller, enter_call
 from libs.common.documents.documents import Documents
 from libs.common.documents.unit import Unit
-from libs.common.errors import DeadlineExceeded, DomainError
+from libs.common.errors import Contended, DeadlineExceeded, DomainError, Unavailable
+from libs.common.events.changes import Changes, Hints
 from libs.common.store.port import Query
 from services.operations.attempt import Attempt
-from services.operations.changes import Changes
 from services.operations.collections import OPERATIONS
+from services.operations.operation import WORKERS, has_ended
 from services.operations.retries import take_back
 from services.operations.settings import OperationsSettings
 
@@ -36,8 +36,8 @@ Work = Callable[[Operation, Report], Awaitable[OperationResult]]
 class Worker:
     """Runs at most `operation_concurrency` operations at once.
 
-    A look at the store at the start and every `operation_interval` seconds finds what is due; changes in this process
-    are looked at as they happen, and a cancelled operation's task is cancelled at once.
+    Hints of what is due and of what is cancelled, on whichever replica, are followed at once. What they leave out is
+    found by a look at the store, as often as `changes` has it looked at.
     """
 
     def __init__(
@@ -65,25 +65,30 @@ class Worker:
         self._settings = settings
         self._exclusive = exclusive
         self._running: dict[str, asyncio.Task[None]] = {}
-        self._look = asyncio.Event()
-        changes.listen(self._notice)
 
     async def run(self) -> None:
         """Works until cancelled; what is cut off by that is taken back at the next start."""
-        async with asyncio.TaskGroup() as tasks:
-            while True:
-                self._look.clear()
-                await self._take_back()
-                await self._take_up(tasks)
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(self._settings.operation_interval):
-                        await self._look.wait()
+        async with self._changes.watch(WORKERS) as hints, asyncio.TaskGroup() as tasks:
+            async for id in hints:
+                try:
+                    await self._look(id, hints, tasks)
+                except (Unavailable, Contended) as error:
+                    # What runs is not cut off by that: the next look may succeed.
+                    _log.warning("what is due was not looked at: %s", error.text)
 
-    def _notice(self, operation: Operation) -> None:
-        if operation.status == operation_pb2.OPERATION_STATUS_PENDING:
-            self._look.set()
-        elif operation.status == operation_pb2.OPERATION_STATUS_CANCELLED and operation.id in self._running:
-            self._running[operation.id].cancel()
+    async def _look(self, id: str | None, hints: Hints, tasks: asyncio.TaskGroup) -> None:
+        """Follows one hint: `id`, or None for everything."""
+        for running in list(self._running) if id is None else self._running.keys() & {id}:
+            await self._stop_if_over(running)
+        if id is None:
+            await self._take_back()
+        await self._take_up(hints, tasks)
+
+    async def _stop_if_over(self, id: str) -> None:
+        operation = await self._documents.find(OPERATIONS, id)
+        task = self._running.get(id)
+        if task is not None and (operation is None or has_ended(operation)):
+            task.cancel()
 
     async def _take_back(self) -> None:
         running = Query.where(OPERATIONS, order="error.next_retry_at", status=operation_pb2.OPERATION_STATUS_RUNNING)
@@ -95,7 +100,9 @@ class Worker:
     async def _take_back_one(self, id: str, unit: Unit) -> None:
         await take_back(unit, self._changes, self._settings, id, exclusive=self._exclusive)
 
-    async def _take_up(self, tasks: asyncio.TaskGroup) -> None:
+    async def _take_up(self, hints: Hints, tasks: asyncio.TaskGroup) -> None:
+        if len(self._running) >= self._settings.operation_concurrency:
+            return
         # Those that are about to begin still count as waiting: without them there are enough for all that is free.
         waiting = Query.where(
             OPERATIONS,
@@ -112,11 +119,11 @@ class Worker:
                 task = tasks.create_task(self._attempt(operation.id))
                 self._running[operation.id] = task
                 # Not in the task itself: one that is cancelled before its first step runs no `finally`.
-                task.add_done_callback(partial(self._make_room, operation.id))
+                task.add_done_callback(partial(self._make_room, operation.id, hints))
 
-    def _make_room(self, id: str, _: asyncio.Task[None]) -> None:
+    def _make_room(self, id: str, hints: Hints, _: asyncio.Task[None]) -> None:
         del self._running[id]
-        self._look.set()
+        hints.look()
 
     async def _attempt(self, id: str) -> None:
         attempt = Attempt(self._documents, self._changes, self._settings, self._holder, id)

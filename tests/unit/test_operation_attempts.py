@@ -27,10 +27,11 @@ from libs.common.documents.documents import Documents
 from libs.common.documents.pages import PageTokens
 from libs.common.documents.system import LEASES, SYSTEM_COLLECTIONS
 from libs.common.documents.unit import Unit
+from libs.common.events.changes import Changes
+from libs.common.events.in_process_bus import InProcessBus
 from libs.common.store.memory import MemoryStore
 from libs.common.store.port import Query
 from services.operations.attempt import Attempt
-from services.operations.changes import Changes
 from services.operations.collections import OPERATIONS
 from services.operations.operation import cancel_operation, save, watch_operation
 from services.operations.retries import take_back
@@ -40,6 +41,11 @@ from services.operations.worker import Report, Worker
 
 ALICE = Caller(user_id="alice")
 SETTINGS = OperationsSettings(operation_interval=0.01, operation_lease=15, operation_retries=2)
+
+
+def unheard() -> Changes:
+    """Changes of a process whose hints reach no other, nor those of others this one."""
+    return Changes(InProcessBus(), "operations", watchdog=0.01)
 
 
 class HeldClock:
@@ -89,7 +95,7 @@ async def create(documents: Documents, id: str = "op_1", thread_id: str = "threa
             created_at=timestamp(unit.now),
         )
         unit.create(OPERATIONS, operation)
-        return save(unit, Changes(), operation)
+        return save(unit, unheard(), operation)
 
     return await documents.unit(work)
 
@@ -107,7 +113,7 @@ async def until(documents: Documents, status: int, id: str = "op_1") -> Operatio
 async def worker(documents: Documents, holder: str, works: Works, *, exclusive: bool) -> AsyncIterator[None]:
     """A worker of a process that dies at the end of the context."""
     kinds = {OPERATION_TYPE_GENERATE_TITLE: works}
-    task = asyncio.create_task(Worker(documents, Changes(), kinds, holder, SETTINGS, exclusive=exclusive).run())
+    task = asyncio.create_task(Worker(documents, unheard(), kinds, holder, SETTINGS, exclusive=exclusive).run())
     try:
         yield
     finally:
@@ -143,23 +149,23 @@ class TestLeases:
     async def test_an_operation_that_kills_its_process_does_not_do_so_for_ever(self, documents: Documents) -> None:
         await create(documents)
         for _ in range(1 + SETTINGS.operation_retries):
-            attempt = Attempt(documents, Changes(), SETTINGS, "a process that dies", "op_1")
+            attempt = Attempt(documents, unheard(), SETTINGS, "a process that dies", "op_1")
             assert await attempt.begin()
-            await documents.unit(lambda unit: take_back(unit, Changes(), SETTINGS, "op_1", exclusive=True))
+            await documents.unit(lambda unit: take_back(unit, unheard(), SETTINGS, "op_1", exclusive=True))
         operation = await documents.get(OPERATIONS, "op_1")
         assert (operation.status, operation.error.code) == (OPERATION_STATUS_FAILED, "INTERRUPTED")
 
     async def test_of_two_attempts_one_begins(self, documents: Documents) -> None:
         await create(documents)
-        attempts = [Attempt(documents, Changes(), SETTINGS, holder, "op_1") for holder in ("a", "b")]
+        attempts = [Attempt(documents, unheard(), SETTINGS, holder, "op_1") for holder in ("a", "b")]
         begun = await asyncio.gather(*(attempt.begin() for attempt in attempts))
         assert sorted(operation is not None for operation in begun) == [False, True]
 
     async def test_what_ends_at_the_moment_of_its_cancellation_stays_cancelled(self, documents: Documents) -> None:
         await create(documents)
-        attempt = Attempt(documents, Changes(), SETTINGS, "holder", "op_1")
+        attempt = Attempt(documents, unheard(), SETTINGS, "holder", "op_1")
         await attempt.begin()
-        cancelled = await documents.unit(lambda unit: cancel_operation(unit, Changes(), ALICE, "op_1"))
+        cancelled = await documents.unit(lambda unit: cancel_operation(unit, unheard(), ALICE, "op_1"))
         await attempt.complete(OperationResult(title="too late"))
         assert await documents.get(OPERATIONS, "op_1") == cancelled
         assert cancelled.status == OPERATION_STATUS_CANCELLED
@@ -167,11 +173,11 @@ class TestLeases:
     async def test_an_attempt_stops_when_it_has_lost_its_lease(self, documents: Documents) -> None:
         await create(documents)
         settings = SETTINGS.model_copy(update={"operation_lease": 0.03})
-        attempt = Attempt(documents, Changes(), settings, "holder", "op_1")
+        attempt = Attempt(documents, unheard(), settings, "holder", "op_1")
         await attempt.begin()
         lost = asyncio.Event()
         keeping = asyncio.create_task(attempt.keep(lost.set))
-        await documents.unit(lambda unit: cancel_operation(unit, Changes(), ALICE, "op_1"))
+        await documents.unit(lambda unit: cancel_operation(unit, unheard(), ALICE, "op_1"))
         async with asyncio.timeout(5):
             await lost.wait()
             await keeping
@@ -181,9 +187,9 @@ class TestWatch:
     async def test_changes_of_other_processes_are_found_in_the_store(self, documents: Documents) -> None:
         """Their hints do not reach this process; the watchdog does without."""
         await create(documents)
-        watch = watch_operation(documents, Changes(), ALICE, "op_1", 0.01)
+        watch = watch_operation(documents, unheard(), ALICE, "op_1")
         assert (await anext(watch)).status == OPERATION_STATUS_PENDING
-        cancelled = await documents.unit(lambda unit: cancel_operation(unit, Changes(), ALICE, "op_1"))
+        cancelled = await documents.unit(lambda unit: cancel_operation(unit, unheard(), ALICE, "op_1"))
         async with asyncio.timeout(5):
             assert [operation async for operation in watch] == [cancelled]
 
@@ -194,10 +200,13 @@ class TestThreadDeleted:
             await create(documents, f"op_{number:03}")
         await create(documents, "op_other", "thread_2")
 
-        handle = subscriptions(Changes())["thread.deleted"]
+        handle = subscriptions(unheard())["thread.deleted"]
         event = ThreadDeleted(thread_id="thread_1", user_id="alice")
-        steps = 1
-        while await documents.unit(lambda unit: handle(unit, event, "")) is not None:
+        progress: str | None = ""
+        steps = 0
+        while progress is not None:
+            done = progress
+            progress = await documents.unit(lambda unit, done=done: handle(unit, event, done))
             steps += 1
         assert steps == 3
 

@@ -75,12 +75,17 @@ class Hints:
     def put(self, item: Delivery | Gap) -> None:
         """Takes what the bus brings."""
         if isinstance(item, Gap):
-            self._look_at_everything()
+            self.look()
             return
         self._ids[item.payload.decode(errors="replace")] = None
         if len(self._ids) > _MOST_IDS:
             self._ids.clear()
-            self._look_at_everything()
+            self.look()
+        self._woken.set()
+
+    def look(self) -> None:
+        """Has everything looked at next."""
+        self._everything = True
         self._woken.set()
 
     def close(self) -> None:
@@ -115,11 +120,7 @@ class Hints:
         del self._ids[id]
         return id
 
-    def _look_at_everything(self) -> None:
-        self._everything = True
-        self._woken.set()
-
     def _wait_for_the_next_look(self) -> None:
         self.rest()
         seconds = self._watchdog * random.uniform(0.75, 1.0)  # noqa: S311 # jitter, not a secret
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._look_at_everything)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self.look)
