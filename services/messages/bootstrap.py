@@ -15,7 +15,7 @@ from services.messages.providers.open import open_providers
 from services.messages.service import MessagesService
 from services.messages.settings import MessagesSettings
 from services.messages.streams import Streams
-from services.messages.subscribers import ThreadDeletion
+from services.messages.subscribers import subscriptions
 
 
 async def bootstrap(process: Process) -> None:
@@ -29,9 +29,10 @@ async def bootstrap(process: Process) -> None:
         process.stack.push_async_callback(provider.close)
     models = Models(channels.stub("catalog", CatalogServiceStub), providers)
     hub = Hub(settings.follower_queue, None if process.exclusive else process.bus)
+    outbox = process.outbox("messages", documents)
     generations = Generations(
         documents,
-        process.outbox("messages", documents),
+        outbox,
         hub,
         models,
         replica=process.replica,
@@ -44,7 +45,7 @@ async def bootstrap(process: Process) -> None:
     )
     process.stack.push_async_callback(generations.close)
     process.background(generations.run)
-    process.consume("messages", documents, channels, {"thread.deleted": ThreadDeletion(generations).handle})
+    process.consume("messages", documents, channels, subscriptions(generations, outbox))
     process.server.on_stopping += (generations.prepare_to_stop, hub.close)
     streams = Streams(documents, hub, generations, settings.watchdog)
     service = MessagesService(documents, models, threads, generations, streams)

@@ -13,7 +13,7 @@ from services.threads.subscribers import subscriptions
 
 
 async def bootstrap(process: Process) -> None:
-    """Serves threads and follows the generations that end."""
+    """Serves threads and follows generations, deleted people and deprecated models."""
     settings = ThreadsSettings()
     documents = await process.documents("threads", COLLECTIONS)
     changes = Changes(process.bus, "threads", settings.threads_watchdog)
