@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from libs.client.commands.account import login, register
+from libs.client.commands.account import delete_account, login, register
 from libs.client.commands.browse import history, models, threads
 from libs.client.commands.chat import chat
 from libs.client.commands.demo import demo
@@ -24,7 +24,7 @@ def build() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for command in (up, chat, threads, history, models, login, register, demo):
+    for command in (up, chat, threads, history, models, login, register, delete_account, demo):
         app.command()(command)
     return app
 

@@ -106,6 +106,14 @@ class Client:
         request = users.UpdateUserRequest(user=user, update_mask=FieldMask(paths=paths), request_id=new_request_id())
         return await self._calls.unary(self._users.UpdateUser, request)
 
+    async def delete_user(self, *, etag: str = "") -> Operation:
+        """Deletes the account that the token stands for, with everything of it; Stale when `etag` is not current.
+
+        The account is closed when this returns. The rest goes by the operation: `watch_operation` follows it.
+        """
+        request = users.DeleteUserRequest(id="me", etag=etag, request_id=new_request_id())
+        return await self._calls.unary(self._users.DeleteUser, request)
+
     # Threads.
 
     async def create_thread(self, title: str = "", *, settings: ThreadSettings | None = None) -> Thread:

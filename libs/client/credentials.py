@@ -40,7 +40,13 @@ class Credentials:
 
     def put(self, address: str, person: SignedIn) -> None:
         """Remembers who is signed in at `address`."""
-        entries = {**self._read(), address: person}
+        self._write({**self._read(), address: person})
+
+    def remove(self, address: str) -> None:
+        """Forgets who is signed in at `address`."""
+        self._write({at: person for at, person in self._read().items() if at != address})
+
+    def _write(self, entries: dict[str, SignedIn]) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         written = self._path.with_suffix(f".{os.getpid()}")
         with os.fdopen(os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

@@ -1,4 +1,4 @@
-"""`llmchat register` and `llmchat login`; and the way in that a conversation offers by itself."""
+"""`llmchat register`, `login` and `delete-account`; and the way in that a conversation offers by itself."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from typing import Annotated
 
 import typer
+from llmchat.operations.v1.operation_pb2 import Operation
 from rich.console import Console
 
 from libs.client.client import Client
@@ -17,10 +18,11 @@ from libs.client.commands.connection import (
     ask_password,
     ask_username,
     connected,
+    signed_in,
 )
 from libs.client.credentials import Credentials, SignedIn, credentials_path
 from libs.client.printing import print_note
-from libs.common.errors import Unauthenticated
+from libs.common.errors import NotFound, Unauthenticated
 
 
 def register(
@@ -43,6 +45,20 @@ def login(username: Username = "", password_stdin: PasswordStdin = False, addres
         username = ask_username(username)
         enter(runner, client, username, ask_password(from_stdin=password_stdin))
     print_note(Console(), f"signed in as {username}")
+
+
+def delete_account(
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether you are sure.")] = False,
+    address: Address = DEFAULT_ADDRESS,
+) -> None:
+    """Delete your account with everything of it, and watch it go. Nothing brings it back."""
+    with signed_in(address) as (runner, client):
+        user = runner.run(client.me())
+        if not yes:
+            typer.confirm(f"Delete {user.username} and all of its conversations, for good?", abort=True)
+        operation = runner.run(client.delete_user())
+        Credentials(credentials_path()).remove(address)
+        runner.run(_watch(client, operation, Console(highlight=False)))
 
 
 def open_account(runner: asyncio.Runner, client: Client, username: str, name: str, password: str) -> None:
@@ -79,3 +95,13 @@ def enter_by_asking(runner: asyncio.Runner, client: Client, username: str, *, pa
         if password_stdin or not typer.confirm(f"No account {username} with this password. Register it?"):
             raise
         open_account(runner, client, username, "", password)
+
+
+async def _watch(client: Client, deletion: Operation, console: Console) -> None:
+    try:
+        async for operation in client.watch_operation(deletion.id):
+            print_note(console, f"{operation.progress} %")
+    except NotFound:
+        print_note(console, "the account is closed; what it held goes as soon as the services hear of it")
+    else:
+        print_note(console, "the account is deleted")
