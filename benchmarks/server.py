@@ -87,7 +87,7 @@ def _serve(environment: dict[str, str], connection: Connection) -> None:
 async def _serve_until_closed(connection: Connection) -> None:
     closed = asyncio.Event()
     asyncio.get_running_loop().add_reader(connection.fileno(), closed.set)
-    async with open_process(Settings(stop_grace=0.2), (*EMBEDDED, _bare)) as process:
+    async with open_process(Settings(stop_grace=0.2), {**EMBEDDED, "bare": _bare}) as process:
         connection.send(process.server.address)
         await closed.wait()
 

@@ -7,7 +7,13 @@ from services.operations.bootstrap import bootstrap as operations
 from services.threads.bootstrap import bootstrap as threads
 from services.users.bootstrap import bootstrap as users
 
-EMBEDDED = (users, threads, messages, catalog, operations)
+EMBEDDED = {
+    "users": users,
+    "threads": threads,
+    "messages": messages,
+    "catalog": catalog,
+    "operations": operations,
+}
 
 if __name__ == "__main__":
     serve(EMBEDDED)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from pydantic import ValidationError
 
@@ -18,7 +18,7 @@ from libs.common.settings import Settings
 _log = logging.getLogger(__name__)
 
 
-def serve(bootstraps: Sequence[Bootstrap]) -> None:
+def serve(bootstraps: Mapping[str, Bootstrap]) -> None:
     """Serves until SIGTERM or SIGINT; what cannot start says so in one line and exits with 1."""
     try:
         settings = Settings()
@@ -32,7 +32,7 @@ def serve(bootstraps: Sequence[Bootstrap]) -> None:
         sys.exit(f"llmchat: {error.text}")
 
 
-async def _serve(settings: Settings, bootstraps: Sequence[Bootstrap]) -> None:
+async def _serve(settings: Settings, bootstraps: Mapping[str, Bootstrap]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

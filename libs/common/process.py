@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -23,22 +23,25 @@ from libs.common.documents.documents import Documents
 from libs.common.documents.pages import PageTokens
 from libs.common.documents.retention import Retention
 from libs.common.documents.system import SYSTEM_COLLECTIONS
+from libs.common.errors import Invalid
 from libs.common.events.bus import Bus
 from libs.common.events.inbox import Handler, Inbox
 from libs.common.events.open import is_shared, open_bus
 from libs.common.events.outbox import Completion, Outbox
 from libs.common.events.service import EventsService
+from libs.common.events.table import EVENTS
 from libs.common.failpoints import Failpoints
 from libs.common.folder import hold_folder
 from libs.common.rpc.channels import Channels
 from libs.common.rpc.server import Server
-from libs.common.settings import Settings
+from libs.common.settings import SERVICES, Settings
 from libs.common.store.open import folder_of, open_store
 from libs.common.store.port import CollectionSpec
 
 _log = logging.getLogger(__name__)
 
-SERVICES = ("users", "threads", "messages", "catalog", "operations")
+# Seconds in which the clients of a stopping replica hear of it and leave: many times what a message to them takes.
+_NOTICE = 0.2
 
 # Wires one service into a process from its settings: the whole of a service's composition.
 Bootstrap = Callable[["Process"], Awaitable[None]]
@@ -50,8 +53,18 @@ class Process:
     `replica` names this process in leases. Built by `open_process`.
     """
 
-    def __init__(self, settings: Settings, bus: Bus, key: SecretKey, clock: Clock, stack: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        bus: Bus,
+        key: SecretKey,
+        clock: Clock,
+        stack: AsyncExitStack,
+        *,
+        serves: Collection[str] = SERVICES,
+    ) -> None:
         self.settings = settings
+        self._serves = frozenset(serves)
         self.key = key
         self.clock = clock
         self.stack = stack
@@ -67,6 +80,9 @@ class Process:
             reflection=settings.reflection,
             default_deadline=settings.default_deadline,
             authenticate=self.tokens.verify,
+            connection_age=settings.connection_age,
+            # Nobody can take over from a process that holds its documents alone.
+            notice=0.0 if self.exclusive else _NOTICE,
             clock=clock,
         )
         self.server.bind()
@@ -86,8 +102,9 @@ class Process:
         return documents
 
     def channels(self, service: str) -> Channels:
-        """Stubs of the other services, for calls in the name of `service`."""
-        addresses = {name: self.settings.address_of(name) or self.server.address for name in SERVICES}
+        """Stubs of the other services, for calls in the name of `service`; one that is served here is called here."""
+        here = self.server.address
+        addresses = {name: here if name in self._serves else self.settings.address_of(name) for name in SERVICES}
         channels = Channels(addresses, service, self.tokens)
         self.stack.push_async_callback(channels.close)
         return channels
@@ -109,9 +126,11 @@ class Process:
 
     def consume(self, consumer: str, documents: Documents, channels: Channels, handlers: Mapping[str, Handler]) -> None:
         """Handles the service's incoming events while the process runs."""
+        owners = {owner for type in handlers for owner in EVENTS[type].owners}
+        stubs = {owner: channels.stub(owner, EventsServiceStub) for owner in owners}
 
         async def pull(request: PullEventsRequest) -> PullEventsResponse:
-            return await channels.stub(request.owner, EventsServiceStub).PullEvents(request)
+            return await stubs[request.owner].PullEvents(request)
 
         inbox = Inbox(
             consumer,
@@ -152,31 +171,38 @@ class Process:
 
 @asynccontextmanager
 async def open_process(
-    settings: Settings, bootstraps: Sequence[Bootstrap], *, clock: Clock = wall_clock
+    settings: Settings, bootstraps: Mapping[str, Bootstrap], *, clock: Clock = wall_clock
 ) -> AsyncIterator[Process]:
-    """A process that serves what `bootstraps` wire, until the context is left.
+    """A process that serves the services that `bootstraps` wire, by their names, until the context is left.
 
     Raises:
         Unavailable: the address or the data folder is in use, or the store does not open.
         Invalid: a setting is malformed.
+        Precondition: a service calls another one that is neither served here nor has an address.
     """
     folder = folder_of(settings.store_url)
     async with AsyncExitStack() as stack:
         if folder:
             stack.enter_context(hold_folder(folder, exclusive=not is_shared(settings.bus_url)))
         bus = await stack.enter_async_context(open_bus(settings.bus_url))
-        process = Process(settings, bus, _secret(settings, folder), clock, stack)
-        for bootstrap in bootstraps:
+        process = Process(settings, bus, _secret(settings, folder), clock, stack, serves=bootstraps)
+        for bootstrap in bootstraps.values():
             await bootstrap(process)
         stack.push_async_callback(process.stop)
         await process.start()
+        if process.exclusive and not bootstraps.keys() >= set(SERVICES):
+            _log.warning("without a shared bus (LLMCHAT_BUS_URL) the events of other processes come late")
         yield process
 
 
 def _secret(settings: Settings, folder: Path | None) -> SecretKey:
     if settings.secret_key is not None:
         return SecretKey.parse(settings.secret_key.get_secret_value())
-    return SecretKey.load_or_create(folder / "secret.key") if folder else SecretKey.generate()
+    if folder:
+        return SecretKey.load_or_create(folder / "secret.key")
+    if is_shared(settings.bus_url):
+        raise Invalid("LLMCHAT_SECRET_KEY is not set: processes that share a bus need the same one")
+    return SecretKey.generate()
 
 
 async def _supervised(work: Callable[[], Awaitable[None]]) -> None:

@@ -7,7 +7,9 @@ from typing import Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-_ADDRESS = "Where {} is served: `HOST:PORT,…` or a gRPC target; left out: by this process."
+SERVICES = ("users", "threads", "messages", "catalog", "operations")
+
+_ADDRESS = "Where {} is served, for who does not serve it: `HOST:PORT,…`, or a gRPC target."
 
 
 class Settings(BaseSettings):
@@ -50,6 +52,11 @@ class Settings(BaseSettings):
     log_format: Literal["text", "json"] = Field(default="text", description="How log lines look.")
 
     def address_of(self, service: str) -> str:
-        """Where a service is served by others; empty where nothing was said."""
+        """Where `service` is served by others; empty where nothing was said."""
         address: str = getattr(self, f"{service}_address")
         return address
+
+
+def address_setting(service: str) -> str:
+    """The environment variable that says where `service` is served."""
+    return f"LLMCHAT_{service.upper()}_ADDRESS"

@@ -4,4 +4,4 @@ from libs.common.main import serve
 from services.catalog.bootstrap import bootstrap
 
 if __name__ == "__main__":
-    serve([bootstrap])
+    serve({"catalog": bootstrap})

@@ -4,4 +4,4 @@ from libs.common.main import serve
 from services.operations.bootstrap import bootstrap
 
 if __name__ == "__main__":
-    serve([bootstrap])
+    serve({"operations": bootstrap})

@@ -15,9 +15,10 @@ from services.operations.worker import Report, Work
 def title_generation(channels: Channels) -> Work:
     """The work of `OPERATION_TYPE_GENERATE_TITLE`. Repeating it is harmless: a thread that has a title keeps it."""
 
+    messages = channels.stub("messages", MessagesServiceStub)
+    threads = channels.stub("threads", ThreadsServiceStub)
+
     async def generate_title(operation: Operation, report: Report) -> OperationResult:
-        messages = channels.stub("messages", MessagesServiceStub)
-        threads = channels.stub("threads", ThreadsServiceStub)
         asked = SuggestTitleRequest(thread_id=operation.thread_id, model_id=operation.model_id)
         suggestion = await messages.SuggestTitle(asked)
         await report(50)

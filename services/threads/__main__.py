@@ -4,4 +4,4 @@ from libs.common.main import serve
 from services.threads.bootstrap import bootstrap
 
 if __name__ == "__main__":
-    serve([bootstrap])
+    serve({"threads": bootstrap})

@@ -19,6 +19,9 @@ from libs.common.rpc.status import from_rpc_error
 
 T = TypeVar("T")
 
+# Of services that a test does without.
+NOBODY = "127.0.0.1:1"
+
 
 class SignedIn:
     """A stub's RPCs with an access token: `await alice.GetThread(request)`."""

@@ -261,10 +261,10 @@ async def test_a_later_start_adds_what_is_missing_and_leaves_the_rest_alone(tmp_
         await unit.get(MODELS, "gpt-4.1")
         unit.delete(MODELS, "gpt-4.1")
 
-    async with open_process(settings(tmp_path), [bootstrap]) as process:
+    async with open_process(settings(tmp_path), {"catalog": bootstrap}) as process:
         documents = await process.documents("catalog", [MODELS])
         await documents.unit(hide_one_and_remove_another)
-    async with open_process(settings(tmp_path), [bootstrap]) as process:
+    async with open_process(settings(tmp_path), {"catalog": bootstrap}) as process:
         documents = await process.documents("catalog", [MODELS])
         models = {model.id: model for model in await documents.query(Query.by_id(MODELS))}
         entries = await journal_entries(process)
@@ -277,7 +277,7 @@ async def test_a_later_start_adds_what_is_missing_and_leaves_the_rest_alone(tmp_
 
 async def test_a_later_start_of_a_whole_catalog_writes_nothing(tmp_path: Path) -> None:
     for _ in range(2):
-        async with open_process(settings(tmp_path), [bootstrap]) as process:
+        async with open_process(settings(tmp_path), {"catalog": bootstrap}) as process:
             entries = await journal_entries(process)
 
     assert entries == 15

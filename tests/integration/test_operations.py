@@ -58,7 +58,7 @@ from libs.common.process import Process, open_process
 from libs.common.settings import Settings
 from services.operations.bootstrap import bootstrap as operations_bootstrap
 from services.threads.bootstrap import bootstrap as threads_bootstrap
-from tests.integration.calling import SignedIn, eventually, refused, sign_in
+from tests.integration.calling import NOBODY, SignedIn, eventually, refused, sign_in
 
 T = TypeVar("T")
 ENDED = (OPERATION_STATUS_COMPLETED, OPERATION_STATUS_FAILED, OPERATION_STATUS_CANCELLED)
@@ -182,8 +182,15 @@ def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @asynccontextmanager
 async def running(folder: Path, messages: StandInMessages) -> AsyncIterator[House]:
-    settings = Settings(listen="127.0.0.1:0", store_url=f"sqlite:///{folder}", redelivery_interval=0.1, stop_grace=0.1)
-    bootstraps = [threads_bootstrap, operations_bootstrap, messages.bootstrap]
+    settings = Settings(
+        listen="127.0.0.1:0",
+        store_url=f"sqlite:///{folder}",
+        users_address=NOBODY,
+        catalog_address=NOBODY,
+        redelivery_interval=0.1,
+        stop_grace=0.1,
+    )
+    bootstraps = {"threads": threads_bootstrap, "operations": operations_bootstrap, "messages": messages.bootstrap}
     async with (
         open_process(settings, bootstraps) as process,
         sign_in(process, ThreadsServiceStub, "alice") as (threads,),

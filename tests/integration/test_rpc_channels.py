@@ -156,9 +156,9 @@ async def test_a_service_that_is_not_there_is_unavailable_and_its_address_is_not
     assert caught.value.text == "a service cannot be reached"
 
 
-async def test_a_service_without_an_address_is_refused() -> None:
+async def test_a_service_without_an_address_is_refused_and_the_setting_is_named() -> None:
     async with channels_to("127.0.0.1:1") as channels:
-        with pytest.raises(errors.Precondition, match="'users'"):
+        with pytest.raises(errors.Precondition, match="LLMCHAT_USERS_ADDRESS"):
             channels.stub("users", ThreadsServiceStub)
 
 

@@ -32,7 +32,7 @@ from libs.common.events.subscription import subscribed
 from libs.common.process import Process, open_process
 from libs.common.settings import Settings
 from services.threads.bootstrap import bootstrap
-from tests.integration.calling import SignedIn, eventually, refused, sign_in
+from tests.integration.calling import NOBODY, SignedIn, eventually, refused, sign_in
 
 
 class HeldClock:
@@ -80,8 +80,17 @@ def messages() -> StandInMessages:
 
 @pytest.fixture
 async def process(tmp_path: Path, clock: HeldClock, messages: StandInMessages) -> AsyncIterator[Process]:
-    settings = Settings(listen="127.0.0.1:0", store_url=f"sqlite:///{tmp_path}", redelivery_interval=0.1, stop_grace=1)
-    async with open_process(settings, [bootstrap, messages.bootstrap], clock=clock) as process:
+    settings = Settings(
+        listen="127.0.0.1:0",
+        store_url=f"sqlite:///{tmp_path}",
+        users_address=NOBODY,
+        catalog_address=NOBODY,
+        operations_address=NOBODY,
+        redelivery_interval=0.1,
+        stop_grace=1,
+    )
+    bootstraps = {"threads": bootstrap, "messages": messages.bootstrap}
+    async with open_process(settings, bootstraps, clock=clock) as process:
         yield process
 
 

@@ -36,13 +36,17 @@ Metadata = tuple[tuple[str, str], ...]
 
 
 class Threads:
-    """A threads service: every method does what it was made with."""
+    """A threads service: every method with one answer does what it was made with."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
 
     async def GetThread(self, request: Message, call: Call) -> Message:
         return await self._answer(request, call)
+
+    async def WatchThreads(self, request: Message, call: Call) -> AsyncGenerator[Message, None]:
+        raise NotImplementedError
+        yield
 
     CreateThread = ListThreads = UpdateThread = DeleteThread = SetGeneratedTitle = GetThread
 

@@ -14,6 +14,8 @@ from libs.common.context import Call, Caller, current_call
 from libs.common.rpc.interceptors.identity import AUTHORIZATION
 from libs.common.rpc.interceptors.request_id import REQUEST_ID, TRACEPARENT
 from libs.common.rpc.status import from_rpc_error
+from libs.common.rpc.targets import open_channel
+from libs.common.settings import address_setting
 
 S = TypeVar("S")
 
@@ -43,7 +45,7 @@ class Channels:
         clock: Clock = wall_clock,
     ) -> None:
         """Args:
-        addresses: a gRPC target (`127.0.0.1:7080`) per service name.
+        addresses: per service name where it is served, as `rpc.targets` reads them.
         service: the name under which this service calls.
         tokens: signs its calls.
         default_deadline: seconds that a unary call may take where the call being served has no deadline.
@@ -64,15 +66,16 @@ class Channels:
         to cancel the call.
 
         Raises:
-            Precondition: no address is known for `service`.
+            Precondition: no address is known for `service`; made when a service is wired, this stops its start.
         """
-        target = self._addresses.get(service)
-        if target is None:
-            raise errors.Precondition(f"no address is set for the service {service!r}", reason="UNKNOWN_SERVICE")
-        if target not in self._channels:
-            self._channels[target] = aio.insecure_channel(target, options=_OPTIONS)
+        addresses = self._addresses.get(service)
+        if not addresses:
+            text = f"{address_setting(service)} is not set: {self._service} calls {service}, which is not served here"
+            raise errors.Precondition(text, reason="UNKNOWN_SERVICE")
+        if addresses not in self._channels:
+            self._channels[addresses] = open_channel(addresses, _OPTIONS)
         # A stub asks its channel for one callable per method, and for nothing else.
-        return stub(cast("aio.Channel", _Outgoing(self._channels[target], self)))
+        return stub(cast("aio.Channel", _Outgoing(self._channels[addresses], self)))
 
     async def close(self) -> None:
         """Ends the calls under way and closes every channel."""

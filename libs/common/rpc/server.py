@@ -51,6 +51,8 @@ class Server:
         reflection: bool,
         default_deadline: float,
         authenticate: Authenticate,
+        connection_age: float | None = None,
+        notice: float = 0.0,
         clock: Clock = wall_clock,
     ) -> None:
         """Args:
@@ -58,11 +60,17 @@ class Server:
         reflection: whether clients may ask for the protos.
         default_deadline: seconds that a unary call may take when its client gave no deadline.
         authenticate: verifies an access token.
+        connection_age: seconds, give or take a tenth, after which clients are asked to connect anew, and so to look for
+            new replicas; calls under way end where they are. None: never.
+        notice: seconds between the word that this server stops and the refusal of calls: in them its clients leave for
+            another replica.
         clock: tells when a verified token has expired.
         """
         self.on_stopping: list[Callable[[], Awaitable[None]]] = []
         self._listen = listen
         self._reflection = reflection
+        self._options = _OPTIONS if connection_age is None else (*_OPTIONS, _age(connection_age))
+        self._notice = notice
         self._pipeline = Pipeline(Identity(authenticate, clock), Validation(), default_deadline)
         self._handlers: list[grpc.GenericRpcHandler] = []
         self._services: list[str] = []
@@ -78,7 +86,7 @@ class Server:
             Unavailable: the address is taken or cannot be bound.
         """
         if self._bound is None:
-            server = aio.server(options=_OPTIONS)
+            server = aio.server(options=self._options)
             try:
                 self._port = server.add_insecure_port(self._listen)
             except RuntimeError as error:
@@ -128,11 +136,17 @@ class Server:
         self._server = server
         return self._port
 
+    async def report(self, name: str, *, healthy: bool) -> None:
+        """Answers questions for the health of `name`, which need not be a service, until the server stops."""
+        statuses = health_pb2.HealthCheckResponse
+        await self._health.set(name, statuses.SERVING if healthy else statuses.NOT_SERVING)
+
     async def stop(self, grace: float) -> None:
-        """Reports NOT_SERVING, runs `on_stopping`, refuses new calls and cuts those that outlast `grace` seconds."""
+        """Reports NOT_SERVING, gives notice, runs `on_stopping`, refuses new calls, cuts others after `grace` seconds."""
         if self._server is None:
             return
         await self._health.enter_graceful_shutdown()
+        await asyncio.sleep(self._notice)
         for result in await asyncio.gather(*(tell() for tell in self.on_stopping), return_exceptions=True):
             if isinstance(result, BaseException):
                 _log.error("a callback failed while the server was stopping", exc_info=result)
@@ -146,3 +160,7 @@ class Server:
             form = "an async generator function" if method.server_streaming else "an async function"
             raise TypeError(f"{type(servicer).__name__}.{method.name} must be {form}")
         return self._pipeline.stream(method, serve) if method.server_streaming else self._pipeline.unary(method, serve)
+
+
+def _age(seconds: float) -> tuple[str, int]:
+    return ("grpc.max_connection_age_ms", int(seconds * 1000))

@@ -1,0 +1,96 @@
+"""How a service is reached that has one address or several: each call goes to a replica that serves."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from grpc import aio
+
+from libs.common.errors import Invalid, Unavailable
+
+_SERVICE_CONFIG = {
+    "loadBalancingConfig": [{"round_robin": {}}],
+    # A replica that reports NOT_SERVING is left before it refuses: what a stopping server refuses comes as CANCELLED,
+    # which cannot be told from the end of a call (github.com/grpc/grpc/issues/41785), so no retry could mend it.
+    "healthCheckConfig": {"serviceName": ""},
+    # A call that met a dying replica goes to another. Every change is known by its request_id, so a repeat is safe.
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "0.05s",
+                "maxBackoff": "0.5s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ],
+}
+
+_OPTIONS: tuple[tuple[str, int | str], ...] = (
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    # A replica that is back is found within a second; gRPC's own longest pause is two minutes.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 5_000),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+    # New replicas behind a name are found when a connection ends, at most this often.
+    ("grpc.dns_min_time_between_resolutions_ms", 5_000),
+    # Finds a peer that vanished, or froze, without a word.
+    ("grpc.keepalive_time_ms", 15_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+)
+
+_LITERAL = ("ipv4:", "ipv6:", "unix:")
+
+
+def open_channel(addresses: str, options: Sequence[tuple[str, int | str]] = ()) -> aio.Channel:
+    """A channel to the service at `addresses`, as `target_of` reads them; `options` go before the usual ones."""
+    given = {name for name, _ in options}
+    usual = [(name, value) for name, value in _OPTIONS if name not in given]
+    return aio.insecure_channel(target_of(addresses), options=(*options, *usual))
+
+
+def target_of(addresses: str) -> str:
+    """The gRPC target of `HOST:PORT`, of several of them separated by commas, or of what is a gRPC target already.
+
+    One host is looked up again and again, by gRPC, and may stand for several replicas. Hosts of a list are looked up
+    here and now, once: names whose addresses change belong behind one name.
+
+    Raises:
+        Invalid: an address is malformed.
+        Unavailable: a host of a list is not known.
+    """
+    if "://" in addresses or addresses.startswith(_LITERAL):
+        return addresses
+    places = [_split(address.strip()) for address in addresses.split(",")]
+    if len(places) == 1:
+        return addresses.strip()
+    found = list(dict.fromkeys((ip, port) for host, port in places for ip in _look_up(host)))
+    if all(ip.version == 4 for ip, _ in found):
+        return "ipv4:" + ",".join(f"{ip}:{port}" for ip, port in found)
+    # A gRPC target is of one family: an IPv4 address has a form in the other (RFC 4291, section 2.5.5.2).
+    return "ipv6:" + ",".join(f"[::ffff:{ip}]:{port}" if ip.version == 4 else f"[{ip}]:{port}" for ip, port in found)
+
+
+def _split(address: str) -> tuple[str, int]:
+    host, _, port = address.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    if not bare or not port.isdecimal() or not 0 < int(port) < 65536 or (":" in bare and host == bare):
+        raise Invalid(f"{address!r} is not an address: HOST:PORT, with brackets around an IPv6 host")
+    return bare, int(port)
+
+
+def _look_up(host: str) -> list[IPv4Address | IPv6Address]:
+    try:
+        return [ip_address(host)]
+    except ValueError:
+        pass
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise Unavailable(f"the host {host!r} is not known: {error.strerror}", retry_after=None) from error
+    return [ip_address(place[0]) for *_, place in found]
