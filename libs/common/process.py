@@ -7,12 +7,14 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from llmchat.events.v1.events_service_pb2 import DESCRIPTOR as EVENTS_DESCRIPTOR
 from llmchat.events.v1.events_service_pb2 import PullEventsRequest, PullEventsResponse
 from llmchat.events.v1.events_service_pb2_grpc import EventsServiceStub
+from llmchat.integrity.v1.integrity_service_pb2 import DESCRIPTOR as INTEGRITY_DESCRIPTOR
 from ulid import ULID
 
 from libs.common.clock import Clock, wall_clock
@@ -28,10 +30,13 @@ from libs.common.events.bus import Bus
 from libs.common.events.inbox import Handler, Inbox
 from libs.common.events.open import is_shared, open_bus
 from libs.common.events.outbox import Completion, Outbox
+from libs.common.events.parked import watch_parked
 from libs.common.events.service import EventsService
 from libs.common.events.table import EVENTS
 from libs.common.failpoints import Failpoints
 from libs.common.folder import hold_folder
+from libs.common.integrity.references import References
+from libs.common.integrity.service import IntegrityService
 from libs.common.rpc.channels import Channels
 from libs.common.rpc.server import Server
 from libs.common.settings import SERVICES, Settings
@@ -74,6 +79,7 @@ class Process:
         self.failpoints = Failpoints.parse(settings.failpoints)
         self.replica = f"{socket.gethostname()}.{str(ULID()).lower()}"
         self._events = EventsService()
+        self._integrity = IntegrityService()
         self.tokens = Tokens(key.derive("tokens"), clock)
         self.server = Server(
             settings.listen,
@@ -87,6 +93,7 @@ class Process:
         )
         self.server.bind()
         self.server.add(EVENTS_DESCRIPTOR.services_by_name["EventsService"], self._events)
+        self.server.add(INTEGRITY_DESCRIPTOR.services_by_name["IntegrityService"], self._integrity)
         self._background: list[Callable[[], Awaitable[None]]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -98,8 +105,13 @@ class Process:
         self.stack.push_async_callback(store.close)
         page_tokens = PageTokens(self.key.derive(f"pages.{service}"))
         documents = Documents(store, self.clock, page_tokens, Digest(self.key.derive(f"requests.{service}")))
+        self._events.add(service, documents)
         self.background(Retention(documents).run)
         return documents
+
+    def references(self, service: str, documents: Documents, references: References) -> None:
+        """Has the service's documents checked by what they refer to."""
+        self._integrity.add(service, documents, references)
 
     def channels(self, service: str) -> Channels:
         """Stubs of the other services, for calls in the name of `service`; one that is served here is called here."""
@@ -110,7 +122,10 @@ class Process:
         return channels
 
     def outbox(self, service: str, documents: Documents, completions: Mapping[str, Completion] | None = None) -> Outbox:
-        """The service's outgoing events, redelivered while the process runs and given to consumers that ask."""
+        """The service's outgoing events, redelivered while the process runs and given to consumers that ask.
+
+        In health, `llmchat.events.{service}` is NOT_SERVING while one of them is parked.
+        """
         outbox = Outbox(
             service,
             documents,
@@ -120,8 +135,13 @@ class Process:
             completions=completions,
             failpoints=self.failpoints,
         )
-        self._events.add(service, outbox, documents)
+        self._events.add_outbox(service, outbox)
         self.background(outbox.run)
+
+        async def tell(parked: bool) -> None:
+            await self.server.report(f"llmchat.events.{service}", healthy=not parked)
+
+        self.background(partial(watch_parked, documents, self.settings.redelivery_interval, tell))
         return outbox
 
     def consume(self, consumer: str, documents: Documents, channels: Channels, handlers: Mapping[str, Handler]) -> None:

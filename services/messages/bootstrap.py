@@ -12,6 +12,7 @@ from services.messages.generations import Generations
 from services.messages.hub import Hub
 from services.messages.models import Models
 from services.messages.providers.open import open_providers
+from services.messages.references import REFERENCES
 from services.messages.service import MessagesService
 from services.messages.settings import MessagesSettings
 from services.messages.streams import Streams
@@ -22,6 +23,7 @@ async def bootstrap(process: Process) -> None:
     """Opens the store and the providers, serves, generates, consumes."""
     settings = MessagesSettings()
     documents = await process.documents("messages", COLLECTIONS)
+    process.references("messages", documents, REFERENCES)
     channels = process.channels("messages")
     threads = channels.stub("threads", ThreadsServiceStub)
     providers = open_providers(settings)

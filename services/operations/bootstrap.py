@@ -8,6 +8,8 @@ from libs.common.events.changes import Changes
 from libs.common.process import Process
 from services.operations.collections import COLLECTIONS
 from services.operations.generate_title import title_generation
+from services.operations.integrity import IntegrityCheck
+from services.operations.references import REFERENCES
 from services.operations.service import OperationsService
 from services.operations.settings import OperationsSettings
 from services.operations.subscribers import subscriptions
@@ -18,6 +20,7 @@ async def bootstrap(process: Process) -> None:
     """Serves operations, carries them out, and follows the threads that they are about."""
     settings = OperationsSettings()
     documents = await process.documents("operations", COLLECTIONS)
+    process.references("operations", documents, REFERENCES)
     changes = Changes(process.bus, "operations", settings.operation_watchdog)
     # Not closed with those of the watchers: it works until the process ends.
     news = Changes(process.bus, "operations", settings.operation_interval)
@@ -28,4 +31,5 @@ async def bootstrap(process: Process) -> None:
     process.consume("operations", documents, channels, subscriptions(changes))
     process.server.on_stopping.append(changes.close)
     descriptor = operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"]
-    process.server.add(descriptor, OperationsService(documents, changes))
+    service = OperationsService(documents, changes, IntegrityCheck(channels))
+    process.server.add(descriptor, service)

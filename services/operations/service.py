@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator
 from llmchat.operations.v1.operation_pb2 import Operation
 from llmchat.operations.v1.operations_service_pb2 import (
     CancelOperationRequest,
+    CheckIntegrityRequest,
+    CheckIntegrityResponse,
     GetOperationRequest,
     ListOperationsRequest,
     ListOperationsResponse,
@@ -22,15 +24,17 @@ from libs.common.documents.unit import Unit
 from libs.common.events.changes import Changes
 from services.operations import operation as operations
 from services.operations.collections import OPERATIONS
+from services.operations.integrity import IntegrityCheck
 from services.operations.user_deletion import track_deletion
 
 
 class OperationsService:
     """Thin: each method hands its request to the use case of that name."""
 
-    def __init__(self, documents: Documents, changes: Changes) -> None:
+    def __init__(self, documents: Documents, changes: Changes, integrity: IntegrityCheck) -> None:
         self._documents = documents
         self._changes = changes
+        self._integrity = integrity
 
     async def GetOperation(self, request: GetOperationRequest, call: Call) -> Operation:
         return await read_owned(self._documents, OPERATIONS, call.caller, request.id)
@@ -54,6 +58,7 @@ class OperationsService:
 
         return await self._documents.unit(track)
 
-    async def CheckIntegrity(self, request, call):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-        raise NotImplementedError
-        yield
+    def CheckIntegrity(
+        self, request: CheckIntegrityRequest, call: Call
+    ) -> AsyncGenerator[CheckIntegrityResponse, None]:
+        return self._integrity.run(request.services)

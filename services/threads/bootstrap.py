@@ -7,6 +7,7 @@ from llmchat.threads.v1 import threads_service_pb2
 from libs.common.events.changes import Changes
 from libs.common.process import Process
 from services.threads.collections import COLLECTIONS
+from services.threads.references import REFERENCES
 from services.threads.service import ThreadsService
 from services.threads.settings import ThreadsSettings
 from services.threads.subscribers import subscriptions
@@ -16,6 +17,7 @@ async def bootstrap(process: Process) -> None:
     """Serves threads and follows generations, deleted people and deprecated models."""
     settings = ThreadsSettings()
     documents = await process.documents("threads", COLLECTIONS)
+    process.references("threads", documents, REFERENCES)
     changes = Changes(process.bus, "threads", settings.threads_watchdog)
     outbox = process.outbox("threads", documents)
     process.consume("threads", documents, process.channels("threads"), subscriptions(changes, outbox))

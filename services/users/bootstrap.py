@@ -15,6 +15,7 @@ from libs.common.documents.unit import Unit
 from libs.common.process import Process
 from services.users.collections import COLLECTIONS
 from services.users.deletion import advance_deletion
+from services.users.references import REFERENCES
 from services.users.service import UsersService
 from services.users.subscribers import subscriptions
 
@@ -22,6 +23,7 @@ from services.users.subscribers import subscriptions
 async def bootstrap(process: Process) -> None:
     """Serves accounts and sign-in, sees deletions through, follows what is deprecated."""
     documents = await process.documents("users", COLLECTIONS)
+    process.references("users", documents, REFERENCES)
     channels = process.channels("users")
 
     async def user_deletion_acknowledged(unit: Unit, event: OutboxEvent, payload: Message) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 from llmchat.events.v1.events_service_pb2 import (
     ListEventsRequest,
     ListEventsResponse,
@@ -20,18 +23,24 @@ from libs.common.errors import Denied, NotFound
 from libs.common.events.outbox import Outbox, owner_of
 from libs.common.store.port import Query
 
+T = TypeVar("T")
 _PAGE_SIZE = 50
 
 
 class EventsService:
-    """The outboxes of this process, by the service that owns each."""
+    """The events of this process, by the service that owns them."""
 
     def __init__(self) -> None:
-        self._outboxes: dict[str, tuple[Outbox, Documents]] = {}
+        self._documents: dict[str, Documents] = {}
+        self._outboxes: dict[str, Outbox] = {}
 
-    def add(self, owner: str, outbox: Outbox, documents: Documents) -> None:
-        """Serves a service's events."""
-        self._outboxes[owner] = (outbox, documents)
+    def add(self, owner: str, documents: Documents) -> None:
+        """Serves the list of a service's events, for which the service need not emit any."""
+        self._documents[owner] = documents
+
+    def add_outbox(self, owner: str, outbox: Outbox) -> None:
+        """Serves a service's events to their consumers."""
+        self._outboxes[owner] = outbox
 
     async def PullEvents(self, request: PullEventsRequest, call: Call) -> PullEventsResponse:
         """Takes acknowledgements in, then gives what is due.
@@ -42,7 +51,7 @@ class EventsService:
         """
         if call.caller.service != request.consumer:
             raise Denied("a consumer asks for its own events only")
-        outbox, _ = self._of(request.owner)
+        outbox = _of(request.owner, self._outboxes)
         for acknowledgement in request.acknowledgements:
             if acknowledgement.consumer != request.consumer:
                 raise Denied("a consumer acknowledges for itself only")
@@ -57,7 +66,7 @@ class EventsService:
             NotFound: the owner's events are not served here.
             Invalid: the page token is not one that this list gave this caller.
         """
-        _, documents = self._of(request.owner)
+        documents = _of(request.owner, self._documents)
         limit = request.page_size or _PAGE_SIZE
         if request.parked_only:
             query = Query.where(OUTBOX, order="next_attempt_at", is_parked=True, limit=limit)
@@ -72,14 +81,16 @@ class EventsService:
         Raises:
             NotFound: there is no such event, or its owner is not served here.
         """
-        outbox, documents = self._of(owner_of(request.id))
+        owner = owner_of(request.id)
+        outbox, documents = _of(owner, self._outboxes), _of(owner, self._documents)
 
         async def replay(unit: Unit) -> OutboxEvent:
             return await outbox.replay(unit, request.id)
 
         return await documents.once(call, request, OutboxEvent, replay)
 
-    def _of(self, owner: str) -> tuple[Outbox, Documents]:
-        if owner not in self._outboxes:
-            raise NotFound("service", owner)
-        return self._outboxes[owner]
+
+def _of(owner: str, served: Mapping[str, T]) -> T:
+    if owner not in served:
+        raise NotFound("service", owner)
+    return served[owner]

@@ -1,0 +1,397 @@
+"""CheckIntegrity: what refers to nothing is found, whatever it is, and a healthy house has none."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message as AnyMessage
+from grpc import StatusCode, aio
+from llmchat.catalog.v1.model_config_pb2 import ModelConfig
+from llmchat.integrity.v1.integrity_service_pb2 import FindMissingRequest, ScanReferencesRequest
+from llmchat.integrity.v1.integrity_service_pb2_grpc import IntegrityServiceStub
+from llmchat.messages.stored.v1.stream_pb2 import Chunk, Conversation, Turns
+from llmchat.messages.v1.message_pb2 import MESSAGE_STATUS_GENERATING, ROLE_ASSISTANT, Message
+from llmchat.messages.v1.messages_service_pb2 import (
+    BUSY_POLICY_ENQUEUE,
+    CancelGenerationRequest,
+    SendMessageRequest,
+)
+from llmchat.operations.v1.operation_pb2 import OPERATION_STATUS_COMPLETED, OPERATION_TYPE_DELETE_USER, Operation
+from llmchat.operations.v1.operations_service_pb2 import CheckIntegrityRequest, CheckIntegrityResponse, CheckSummary
+from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
+from llmchat.store.v1.lease_pb2 import Lease
+from llmchat.threads.v1.thread_pb2 import Thread
+from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest, DeleteThreadRequest
+from llmchat.users.stored.v1.user_pb2 import UsernameRecord, UserRecord
+from llmchat.users.v1.users_service_pb2 import DeleteUserRequest
+
+from libs.common.clock import timestamp, wall_clock
+from libs.common.context import Call, Caller, enter_call
+from libs.common.documents.system import LEASES
+from libs.common.documents.unit import Unit
+from libs.common.store.port import CollectionSpec
+from services.catalog.collections import MODELS
+from services.messages.collections import CHUNKS, CONVERSATIONS, MESSAGES
+from services.operations.collections import OPERATIONS
+from services.operations.integrity import IntegrityCheck
+from services.show import OWNED
+from services.threads.collections import THREADS
+from services.users.collections import USERNAMES, USERS
+from services.users.user import username_id
+from tests.integration.calling import SignedIn, eventually, refused
+from tests.integration.conftest import House
+from tests.integration.watching import watch
+from tests.standins.accounts import registration
+
+# What a document refers to by kind and id, after the service and collection it is in and its own id.
+Found = tuple[str, str, str, str, str]
+
+
+@dataclass(frozen=True)
+class Life:
+    """What there is in a house where somebody lives, for planted documents to refer to."""
+
+    replica: str
+    user_id: str
+    thread_id: str
+    empty_thread_id: str
+    answer_id: str
+
+
+@dataclass(frozen=True)
+class Plant:
+    """An orphan: the document, where it is put, and what it is to be found for."""
+
+    service: str
+    spec: CollectionSpec[Any]
+    document: Callable[[Life], AnyMessage]
+    kind: str
+    missing_id: Callable[[Life], str] = lambda life: "gone"
+
+
+def message(life: Life, **fields: Any) -> Message:
+    there = {"thread_id": life.thread_id, "user_id": life.user_id, "model_id": "echo"}
+    return Message(id="planted", **{**there, **fields})
+
+
+def operation(life: Life, **fields: Any) -> Operation:
+    return Operation(id="planted", **{"user_id": life.user_id, "status": OPERATION_STATUS_COMPLETED, **fields})
+
+
+def turns(life: Life, **fields: Any) -> Conversation:
+    return Conversation(id=life.empty_thread_id, user_id=life.user_id, turns={"echo": Turns(**fields)})
+
+
+def lease(life: Life) -> Lease:
+    """Held by the running process, which therefore does not look after it."""
+    return Lease(id="planted", holder=life.replica, expires_at=timestamp(wall_clock() + 3_600_000))
+
+
+PLANTS = {
+    "an account without its username": Plant(
+        "users",
+        USERS,
+        lambda life: UserRecord(id="planted", username="gone"),
+        "username",
+        lambda life: sha256(b"gone").hexdigest(),
+    ),
+    "a username without its account": Plant(
+        "users", USERNAMES, lambda life: UsernameRecord(id="planted", user_id="gone"), "user"
+    ),
+    "a thread without its person": Plant("threads", THREADS, lambda life: Thread(id="planted", user_id="gone"), "user"),
+    "a thread with an unknown model": Plant(
+        "threads",
+        THREADS,
+        lambda life: Thread(id="planted", user_id=life.user_id, active_models=["gone"]),
+        "model",
+    ),
+    "a conversation without its thread": Plant(
+        "messages", CONVERSATIONS, lambda life: Conversation(id="gone", user_id=life.user_id), "thread"
+    ),
+    "a conversation without its person": Plant(
+        "messages", CONVERSATIONS, lambda life: Conversation(id=life.empty_thread_id, user_id="gone"), "user"
+    ),
+    "a turn of no message": Plant(
+        "messages", CONVERSATIONS, lambda life: turns(life, running="gone"), "unfinished answer"
+    ),
+    "a turn of an answer that has ended": Plant(
+        "messages",
+        CONVERSATIONS,
+        lambda life: turns(life, running=life.answer_id),
+        "unfinished answer",
+        lambda life: life.answer_id,
+    ),
+    "a turn that an answer waits for which has ended": Plant(
+        "messages",
+        CONVERSATIONS,
+        lambda life: turns(life, waiting=[life.answer_id]),
+        "unfinished answer",
+        lambda life: life.answer_id,
+    ),
+    "a message without its conversation": Plant(
+        "messages",
+        MESSAGES,
+        lambda life: message(life, thread_id=life.empty_thread_id),
+        "conversation",
+        lambda life: life.empty_thread_id,
+    ),
+    "a message without its person": Plant("messages", MESSAGES, lambda life: message(life, user_id="gone"), "user"),
+    "an answer without its question": Plant(
+        "messages",
+        MESSAGES,
+        lambda life: message(life, role=ROLE_ASSISTANT, question_id="gone"),
+        "message",
+    ),
+    "an answer of an unknown model": Plant("messages", MESSAGES, lambda life: message(life, model_id="gone"), "model"),
+    "an answer that is generated by nobody": Plant(
+        "messages",
+        MESSAGES,
+        lambda life: message(life, status=MESSAGE_STATUS_GENERATING),
+        "generation",
+        lambda life: "planted",
+    ),
+    "tokens of no running generation": Plant(
+        "messages",
+        CHUNKS,
+        lambda life: Chunk(id=f"{life.answer_id}.generation.000001"),
+        "generation",
+        lambda life: life.answer_id,
+    ),
+    "a fence that nothing reminds of": Plant(
+        "messages",
+        CHUNKS,
+        lambda life: Chunk(id=f"{life.answer_id}.generation.000001", is_fence=True),
+        "fence's lease",
+        lambda life: life.answer_id,
+    ),
+    "a lease without its answer": Plant("messages", LEASES, lease, "message", lambda life: "planted"),
+    "a model replaced by none there is": Plant(
+        "catalog", MODELS, lambda life: ModelConfig(id="planted", replacement_id="gone"), "model"
+    ),
+    "an operation without its person": Plant(
+        "operations", OPERATIONS, lambda life: operation(life, user_id="gone"), "user"
+    ),
+    "an operation without its thread": Plant(
+        "operations", OPERATIONS, lambda life: operation(life, thread_id="gone"), "thread"
+    ),
+    "an operation without its message": Plant(
+        "operations", OPERATIONS, lambda life: operation(life, message_id="gone"), "message"
+    ),
+    "an operation with an unknown model": Plant(
+        "operations", OPERATIONS, lambda life: operation(life, model_id="gone"), "model"
+    ),
+    "a lease without its operation": Plant("operations", LEASES, lease, "operation", lambda life: "planted"),
+}
+
+
+@pytest.fixture
+async def life(house: House) -> Life:
+    """Of Ada, who has one conversation and has begun another one."""
+    # An account without the quarter of a second that a password takes.
+    account = UserRecord(id="user_ada", username="ada@example.org")
+    await put(house, "users", USERS, [account])
+    await put(house, "users", USERNAMES, [UsernameRecord(id=username_id(account.username), user_id=account.id)])
+    ada = await house.person(account.id)
+    thread, empty_thread = [await ada.threads.CreateThread(CreateThreadRequest(title="Hers")) for _ in range(2)]
+    seen = await watch(ada.messages.SendMessage(asking(thread.id)))
+    assert seen.ended is not None
+    return Life(house.process.replica, account.id, thread.id, empty_thread.id, seen.ended.id)
+
+
+@pytest.fixture
+async def operator(house: House) -> AsyncIterator[SignedIn]:
+    """Whoever holds the installation's key: signed in with a token that says so."""
+    async with stubs(house, OperationsServiceStub) as sign:
+        yield sign(house.process.tokens.issue_user("operator", True)[0])
+
+
+@asynccontextmanager
+async def stubs(house: House, stub: Callable[[aio.Channel], object]) -> AsyncIterator[Callable[[str], SignedIn]]:
+    """Makes a stub that calls with a token."""
+    async with aio.insecure_channel(house.address) as channel:
+        yield lambda token: SignedIn(stub(channel), token)
+
+
+def asking(thread_id: str, **fields: Any) -> SendMessageRequest:
+    return SendMessageRequest(thread_id=thread_id, model_id="echo", content="Are you there?", **fields)
+
+
+async def check(operator: SignedIn, *services: str) -> tuple[list[Found], CheckSummary]:
+    """What a check finds, and how it sums up."""
+    steps: list[CheckIntegrityResponse] = [
+        step async for step in operator.CheckIntegrity(CheckIntegrityRequest(services=services))
+    ]
+    assert steps[-1].HasField("summary")
+    orphans = [step.orphan for step in steps if step.HasField("orphan")]
+    assert steps[-1].summary.orphans == len(orphans)
+    found = [(one.service, one.collection, one.id, one.kind, one.missing_id) for one in orphans]
+    return found, steps[-1].summary
+
+
+async def put(house: House, service: str, spec: CollectionSpec[Any], documents: Iterable[AnyMessage]) -> None:
+    """Stores documents past every rule."""
+    store = await house.process.documents(service, OWNED[service])
+
+    async def work(unit: Unit) -> None:
+        for document in documents:
+            await unit.find(spec, document.id)  # type: ignore[attr-defined]
+            unit.put(spec, document)
+
+    await store.unit(work)
+
+
+async def remove(house: House, service: str, spec: CollectionSpec[Any], id: str) -> None:
+    store = await house.process.documents(service, OWNED[service])
+
+    async def work(unit: Unit) -> None:
+        unit.delete(spec, id)
+
+    await store.unit(work)
+
+
+async def test_a_house_in_use_has_no_orphans(house: House, life: Life, operator: SignedIn) -> None:
+    ada = await house.person(life.user_id)
+    untitled, dropped = [await ada.threads.CreateThread(CreateThreadRequest()) for _ in range(2)]
+    for thread_id in (untitled.id, dropped.id):
+        first = aiter(ada.messages.SendMessage(asking(thread_id)))
+        waiting = ada.messages.SendMessage(asking(thread_id, busy_policy=BUSY_POLICY_ENQUEUE))
+        await ada.messages.CancelGeneration(CancelGenerationRequest(message_id=(await anext(first)).message_id))
+        await watch(waiting)
+    await ada.threads.DeleteThread(DeleteThreadRequest(id=dropped.id))
+    bob = await house.person((await ada.users.CreateUser(registration("bob@example.org"))).id)
+    theirs = await bob.threads.CreateThread(CreateThreadRequest())
+    await watch(bob.messages.SendMessage(asking(theirs.id)))
+    await bob.users.DeleteUser(DeleteUserRequest(id="me"))
+
+    _, summary = await eventually(lambda: check(operator), lambda found: not found[1].unsettled_events)
+    assert summary.parked_events == 0
+
+    found, summary = await check(operator)
+    assert found == []
+    # Ada's account and username, three threads, two conversations with six messages, and what is told of those gone.
+    assert summary.documents > 13
+
+
+@pytest.mark.parametrize("plant", PLANTS.values(), ids=PLANTS.keys())
+async def test_an_orphan_is_found_and_named(house: House, life: Life, operator: SignedIn, plant: Plant) -> None:
+    document = plant.document(life)
+    await put(house, plant.service, plant.spec, [document])
+
+    found, _ = await check(operator)
+
+    id: str = document.id  # type: ignore[attr-defined]
+    assert found == [(plant.service, plant.spec.name, id, plant.kind, plant.missing_id(life))]
+
+
+async def test_what_is_left_below_a_tombstone_is_an_orphan(house: House, life: Life, operator: SignedIn) -> None:
+    await put(house, "messages", CONVERSATIONS, [Conversation(id="buried", user_id="gone", deleted=True)])
+    await put(house, "messages", MESSAGES, [message(life, thread_id="buried")])
+
+    found, _ = await check(operator)
+
+    assert found == [("messages", "messages", "planted", "conversation", "buried")]
+
+
+async def test_what_outlives_its_thread_person_or_message_on_purpose_is_no_orphan(
+    house: House, life: Life, operator: SignedIn
+) -> None:
+    tomorrow = timestamp(wall_clock() + 24 * 3_600_000)
+    await put(house, "messages", CONVERSATIONS, [Conversation(id="buried", user_id="gone", deleted=True)])
+    await put(house, "messages", CHUNKS, [Chunk(id="gone.generation.000001", is_fence=True)])
+    await put(house, "messages", LEASES, [Lease(id="gone", expires_at=tomorrow)])
+    await put(house, "operations", OPERATIONS, [operation(life, user_id="gone", type=OPERATION_TYPE_DELETE_USER)])
+
+    found, _ = await check(operator)
+
+    assert found == []
+
+
+async def test_what_a_cascade_removes_between_the_two_looks_is_no_orphan(house: House, life: Life) -> None:
+    await put(house, "messages", MESSAGES, [message(life, user_id="gone")])
+    enter_call(Call(caller=Caller(user_id="operator", is_admin=True)))
+
+    steps = IntegrityCheck(house.process.channels("operations")).run(["messages"])
+    async for step in steps:
+        if step.progress.collection == "messages":
+            break
+    await remove(house, "messages", MESSAGES, "planted")
+
+    rest = [step async for step in steps]
+    assert [step for step in rest if step.HasField("orphan")] == []
+    assert rest[-1].HasField("summary")
+
+
+async def test_what_appears_between_the_two_looks_is_no_orphan(house: House, life: Life) -> None:
+    """As an answer's lease does that is read before its beginning and looked for after it."""
+    await put(house, "messages", MESSAGES, [message(life, user_id="late")])
+    enter_call(Call(caller=Caller(user_id="operator", is_admin=True)))
+
+    steps = IntegrityCheck(house.process.channels("operations")).run(["messages"])
+    async for step in steps:
+        if step.progress.collection == "messages":
+            break
+    await put(house, "users", USERS, [UserRecord(id="late")])
+
+    assert [step async for step in steps if step.HasField("orphan")] == []
+
+
+async def test_orphans_beyond_a_page_are_found_once_each(house: House, life: Life, operator: SignedIn) -> None:
+    chunks = [Chunk(id=f"gone.generation.{number:06}") for number in range(1250)]
+    await put(house, "messages", CHUNKS, chunks)
+
+    found, summary = await check(operator, "messages")
+
+    assert [id for _, _, id, _, _ in sorted(found)] == [chunk.id for chunk in chunks]
+    assert summary.documents > len(chunks)
+
+
+async def test_one_service_may_be_checked_alone(house: House, life: Life, operator: SignedIn) -> None:
+    await put(house, "threads", THREADS, [Thread(id="planted", user_id="gone")])
+
+    assert (await check(operator, "messages", "users"))[0] == []
+    assert len((await check(operator, "threads"))[0]) == 1
+    with refused(StatusCode.INVALID_ARGUMENT) as refusal:
+        await check(operator, "threads", "nonsense")
+    assert refusal.fields == {"services"}
+
+
+async def test_only_an_administrator_checks(house: House, life: Life) -> None:
+    tokens = house.process.tokens
+    async with stubs(house, OperationsServiceStub) as sign, aio.insecure_channel(house.address) as channel:
+        with refused(StatusCode.UNAUTHENTICATED):
+            [step async for step in OperationsServiceStub(channel).CheckIntegrity(CheckIntegrityRequest())]
+        for token, _ in (
+            tokens.issue_user(life.user_id, False),
+            tokens.issue_service("operations", "", False),
+            tokens.issue_service("messages", life.user_id, False),
+        ):
+            with refused(StatusCode.PERMISSION_DENIED):
+                await check(sign(token))
+
+
+async def test_only_the_operations_service_reads_references(house: House, life: Life) -> None:
+    tokens = house.process.tokens
+    scan = ScanReferencesRequest(service="threads")
+    find = FindMissingRequest(service="threads", kind="thread", ids=[life.thread_id, "gone"])
+    async with stubs(house, IntegrityServiceStub) as sign:
+        for token, _ in (
+            tokens.issue_user(life.user_id, False),
+            tokens.issue_user("operator", True),
+            tokens.issue_service("messages", "", False),
+        ):
+            with refused(StatusCode.PERMISSION_DENIED):
+                await sign(token).ScanReferences(scan)
+            with refused(StatusCode.PERMISSION_DENIED):
+                await sign(token).FindMissing(find)
+        operations = sign(tokens.issue_service("operations", "", False)[0])
+        assert (await operations.ScanReferences(scan)).documents == 2
+        assert (await operations.FindMissing(find)).ids == ["gone"]
+        with refused(StatusCode.NOT_FOUND):
+            await operations.ScanReferences(ScanReferencesRequest(service="threads", collection="nonsense"))
+        with refused(StatusCode.NOT_FOUND):
+            await operations.FindMissing(FindMissingRequest(service="threads", kind="message", ids=["gone"]))
