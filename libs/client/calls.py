@@ -1,4 +1,4 @@
-"""One channel, and what every call over it carries: a deadline, the token, a request id, another try."""
+"""Channels, and what every call over them carries: a deadline, the token, a request id, another try."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import grpc.aio
 from libs.client.backoff import Backoff
 from libs.common.errors import Precondition, Unavailable
 from libs.common.rpc.status import from_rpc_error
+from libs.common.rpc.targets import open_channel
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -37,25 +38,24 @@ PageT = TypeVar("PageT", bound=Page)
 # connection on which nothing can be told any more.
 STREAM_SECONDS = 600.0
 
-# The pings find a peer that vanished without a word; the short reconnect pauses leave the waiting to Backoff.
-_CHANNEL_OPTIONS = (
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 5_000),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
-    ("grpc.use_local_subchannel_pool", 1),
-)
+# Clients of one process share no connection, so that closing one is felt by no other.
+_OPTIONS = (("grpc.use_local_subchannel_pool", 1),)
 
 
 class Calls:
-    """A channel to one address. `token` may be set at any time; it goes on every later call."""
+    """Calls over a channel to each place. `token` may be set at any time; it goes on every later call."""
 
-    def __init__(self, address: str, *, token: str | None, timeout: float) -> None:
-        self.channel = grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS)
+    def __init__(self, *, token: str | None, timeout: float) -> None:
         self.token = token
         self.timeout = timeout
         self.closed = False
+        self._channels: dict[str, grpc.aio.Channel] = {}
+
+    def channel(self, addresses: str) -> grpc.aio.Channel:
+        """The one channel to `addresses`, as `libs.common.rpc.targets` reads them."""
+        if addresses not in self._channels:
+            self._channels[addresses] = open_channel(addresses, _OPTIONS)
+        return self._channels[addresses]
 
     async def unary(self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request) -> Response:
         """Calls `method`, again while the server is unavailable, until an answer or the client's timeout.
@@ -96,9 +96,10 @@ class Calls:
         return method(request, timeout=STREAM_SECONDS, metadata=self._metadata(request))
 
     async def close(self) -> None:
-        """Ends the open calls and the connection. Answers that run on the server run on."""
+        """Ends the open calls and the connections. Answers that run on the server run on."""
         self.closed = True
-        await self.channel.close()
+        for channel in self._channels.values():
+            await channel.close()
 
     def _refuse_when_closed(self) -> None:
         if self.closed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Self
 
 import grpc.aio
@@ -26,36 +26,51 @@ from llmchat.users.v1.users_service_pb2_grpc import UsersServiceStub
 from libs.client.answer import Answer
 from libs.client.backoff import Backoff
 from libs.client.calls import Calls, broken, new_request_id
-from libs.common.errors import DomainError, Unavailable
+from libs.common.errors import DomainError, Invalid, Unavailable
 from libs.common.rpc.status import from_rpc_error
+from libs.common.settings import SERVICES
 
 _UNDER_WAY = (OPERATION_STATUS_PENDING, OPERATION_STATUS_RUNNING)
 
 
 class Client:
-    """A connection to the services at `address` (`host:port`), as an async context manager.
+    """A connection to the services, all at one address or each at its own, as an async context manager.
 
-    Every call has a deadline, every change a `request_id`; a call that finds the server away is repeated until its
-    deadline. Every method raises what the server answered as a DomainError: NotFound, Invalid with its violations...
+    Every call has a deadline, every change a `request_id`; a call that finds the server away is repeated, at another
+    replica where there is one, until its deadline. Every method raises what the server answered as a DomainError:
+    NotFound, Invalid with its violations...
 
     Args:
-        address: Where the services listen.
+        address: Where services listen that have no address of their own: `HOST:PORT`, those of several replicas
+            separated by commas, or a gRPC target (`dns:///llmchat:50051`).
+        addresses: By service (`users`, `threads`...) an address of its own, in the same form.
         token: An access token of an earlier login; None for nobody.
         timeout: Seconds that a call may take, repeats included.
         patience: Seconds that a broken stream is tried again before it is given up.
     """
 
     def __init__(
-        self, address: str, *, token: str | None = None, timeout: float = 30.0, patience: float = 60.0
+        self,
+        address: str = "",
+        *,
+        addresses: Mapping[str, str] | None = None,
+        token: str | None = None,
+        timeout: float = 30.0,
+        patience: float = 60.0,
     ) -> None:
-        self.address = address
+        """Raises Invalid: a service has no address, or a malformed one."""
+        places = {service: (addresses or {}).get(service, address) for service in SERVICES}
+        if missing := [service for service, place in places.items() if not place]:
+            raise Invalid(f"no address is given for {', '.join(missing)}")
+        # A sign-in is remembered under it.
+        self.address = places["users"]
         self._patience = patience
-        self._calls = Calls(address, token=token, timeout=timeout)
-        self._users = UsersServiceStub(self._calls.channel)
-        self._threads = ThreadsServiceStub(self._calls.channel)
-        self._messages = MessagesServiceStub(self._calls.channel)
-        self._catalog = CatalogServiceStub(self._calls.channel)
-        self._operations = OperationsServiceStub(self._calls.channel)
+        self._calls = Calls(token=token, timeout=timeout)
+        self._users = UsersServiceStub(self._calls.channel(places["users"]))
+        self._threads = ThreadsServiceStub(self._calls.channel(places["threads"]))
+        self._messages = MessagesServiceStub(self._calls.channel(places["messages"]))
+        self._catalog = CatalogServiceStub(self._calls.channel(places["catalog"]))
+        self._operations = OperationsServiceStub(self._calls.channel(places["operations"]))
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,4 +1,4 @@
-"""Whether someone serves at an address."""
+"""Whether someone serves at a place."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from libs.client.backoff import Backoff
+from libs.common.rpc.targets import target_of
 
 
-async def is_serving(address: str, patience: float, *, hopeless: Callable[[], bool] = lambda: False) -> bool:
-    """Asks until the answer is SERVING; False after `patience` seconds, or as soon as it is `hopeless`."""
+async def is_serving(addresses: str, patience: float, *, hopeless: Callable[[], bool] = lambda: False) -> bool:
+    """Asks until the answer is SERVING; False after `patience` seconds, or as soon as it is `hopeless`.
+
+    Of several addresses, the first that answers is asked.
+    """
     backoff = Backoff(patience, longest=0.2)
     until = time.monotonic() + patience
-    async with grpc.aio.insecure_channel(address, options=(("grpc.max_reconnect_backoff_ms", 200),)) as channel:
+    options = (("grpc.max_reconnect_backoff_ms", 200),)
+    async with grpc.aio.insecure_channel(target_of(addresses), options=options) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         while not hopeless():
             try:

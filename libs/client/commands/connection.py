@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +15,16 @@ from libs.client.client import Client
 from libs.client.credentials import Credentials, credentials_path
 from libs.client.health import is_serving
 from libs.common.errors import Invalid, Unauthenticated, Unavailable
+from libs.common.settings import SERVICES, address_setting
 
 # Seconds: that a server may take to say that it serves, and that a call may take while a person waits.
 _REACH = 2.0
 _CALL = 10.0
 
-Address = Annotated[str, typer.Option(envvar="LLMCHAT_ADDRESS", help="Where the services listen.")]
+Address = Annotated[
+    str,
+    typer.Option(envvar="LLMCHAT_ADDRESS", help="Where services listen that have no LLMCHAT_…_ADDRESS of their own."),
+]
 DEFAULT_ADDRESS = "127.0.0.1:50051"
 Username = Annotated[str, typer.Option(help="The e-mail address of the account; asked for when left out.")]
 PasswordStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from the standard input.")]
@@ -30,12 +35,14 @@ def connected(address: str, *, token: str | None = None) -> Iterator[tuple[async
     """A client, and the loop that it lives on.
 
     Raises:
-        Unavailable: nobody serves at `address`.
+        Unavailable: nobody serves where a service should be.
     """
+    places = _places(address)
     with asyncio.Runner() as runner:
-        if not runner.run(is_serving(address, _REACH)):
-            raise Unavailable(f"cannot reach {address}: is `llmchat up` running?")
-        client = runner.run(_open(address, token))
+        for place in dict.fromkeys(places.values()):
+            if not runner.run(is_serving(place, _REACH)):
+                raise Unavailable(f"cannot reach {place}: is `llmchat up` running?")
+        client = runner.run(_open(places, token))
         try:
             yield runner, client
         finally:
@@ -49,9 +56,10 @@ def signed_in(address: str) -> Iterator[tuple[asyncio.Runner, Client]]:
     Raises:
         Unauthenticated: nobody is, or not any more.
     """
-    person = Credentials(credentials_path()).get(address)
+    entrance = _places(address)["users"]
+    person = Credentials(credentials_path()).get(entrance)
     if person is None:
-        raise Unauthenticated(f"nobody is signed in at {address}: `llmchat login` or `llmchat register` first")
+        raise Unauthenticated(f"nobody is signed in at {entrance}: `llmchat login` or `llmchat register` first")
     with connected(address, token=person.token) as (runner, client):
         try:
             yield runner, client
@@ -74,6 +82,11 @@ def ask_password(*, from_stdin: bool, confirm: bool = False) -> str:
     return password
 
 
-async def _open(address: str, token: str | None) -> Client:
+def _places(address: str) -> dict[str, str]:
+    """Where each service is, by the settings that the services themselves read."""
+    return {service: os.environ.get(address_setting(service)) or address for service in SERVICES}
+
+
+async def _open(places: dict[str, str], token: str | None) -> Client:
     # A channel belongs to the loop that it is made on.
-    return Client(address, token=token, timeout=_CALL)
+    return Client(addresses=places, token=token, timeout=_CALL)

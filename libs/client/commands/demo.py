@@ -20,6 +20,7 @@ from libs.client.commands.scripted import converse_by_script
 from libs.client.conversation import Conversation, converse
 from libs.client.printing import print_note
 from libs.client.server_process import free_port, serving
+from libs.common.settings import SERVICES
 
 # Tokens a second: slow enough to be seen arriving.
 _PACE = 30
@@ -54,7 +55,7 @@ def demo(
             if interactive:
                 _converse(runner, address, console)
             else:
-                runner.run(converse_by_script(address, console))
+                runner.run(converse_by_script(dict.fromkeys(SERVICES, address), console))
         finally:
             runner.run(stack.aclose())
         print_note(console, "the server has stopped")

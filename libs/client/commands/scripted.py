@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Mapping
 
 from llmchat.messages.v1 import message_pb2
 from llmchat.operations.v1.operation_pb2 import OPERATION_TYPE_GENERATE_TITLE, Operation, OperationStatus
@@ -25,15 +26,17 @@ _AWAY = 0.5
 _TITLE_TIME = 20.0
 
 
-async def converse_by_script(address: str, console: Console) -> None:
+async def converse_by_script(places: Mapping[str, str], console: Console) -> None:
     """Registers, asks, drops the connection in mid-answer, resumes, and compares with what is stored.
+
+    `places` are the services' addresses.
 
     Raises:
         DomainError: a step failed, or what was seen is not what is stored.
     """
     say = _Steps(console)
     say.step("register and log in")
-    async with Client(address) as first:
+    async with Client(addresses=places) as first:
         username, password = f"demo-{secrets.token_hex(4)}@example.com", secrets.token_urlsafe(16)
         user = await first.register(username, "Demo", password)
         token = (await first.login(username, password)).access_token
@@ -50,7 +53,7 @@ async def converse_by_script(address: str, console: Console) -> None:
     say.fact(f"connection closed after token {answer.seq}; the server writes on, with nobody watching")
     await asyncio.sleep(_AWAY)
 
-    async with Client(address, token=token) as second:
+    async with Client(addresses=places, token=token) as second:
         say.step(f"come back on a new connection and resume after token {answer.seq}")
         rest = second.resume(answer.message_id, after_seq=answer.seq)
         after = await _watch(rest, console)
