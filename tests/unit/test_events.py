@@ -229,6 +229,20 @@ class TestOrder:
             await owner.settled()
         assert handled == names
 
+    async def test_replicas_whose_clocks_differ_keep_the_order_of_an_aggregate(self) -> None:
+        store = MemoryStore([TOUCHED, *SYSTEM_COLLECTIONS])
+        ahead, behind = (
+            Owner(LosingBus(), Documents(store, clock, PageTokens(b"p" * 32), Digest(b"d" * 32)))
+            for clock in (lambda: wall_clock() + 60_000, wall_clock)
+        )
+        names = ["first", "second", "third"]
+        for owner, name in zip((ahead, behind, ahead), names, strict=True):
+            await owner.delete(name, aggregate_id="the same")
+        emitted = [ThreadDeleted() for _ in names]
+        for event, payload in zip(await behind.unsettled(), emitted, strict=True):
+            event.payload.Unpack(payload)
+        assert [payload.thread_id for payload in emitted] == names
+
     async def test_an_event_that_is_never_handled_is_parked_and_holds_up_its_own_aggregate_alone(self) -> None:
         repaired = False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from google.protobuf.message import Message
@@ -42,6 +42,7 @@ class Unit:
         self._revisions: dict[tuple[str, str], int] = {}
         self._read: dict[tuple[str, str], Message | None] = {}
         self._writes: dict[tuple[str, str], Write] = {}
+        self._before_commit: list[Callable[[], Awaitable[None]]] = []
         self.after_commit: list[Callable[[], None]] = []
         self.now = now
 
@@ -108,6 +109,10 @@ class Unit:
         """Has the commit meet a Conflict unless there is no such document at that moment; nothing is written to it."""
         self._writes[(spec.name, id)] = Delete(spec.name, id, if_revision=0)
 
+    def first(self, action: Callable[[], Awaitable[None]]) -> None:
+        """Runs `action` when the unit commits, before anything is stored: what it stages is stored too."""
+        self._before_commit.append(action)
+
     def then(self, action: Callable[[], None]) -> None:
         """Runs `action` once the commit has succeeded."""
         self.after_commit.append(action)
@@ -118,6 +123,8 @@ class Unit:
         Raises:
             Conflict: a document moved after this unit read it.
         """
+        for action in self._before_commit:
+            await action()
         if self._writes:
             await self._store.commit(list(self._writes.values()))
 

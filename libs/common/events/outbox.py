@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 _LONGEST_BACKOFF_MS = 60_000
 _ATTEMPTS_BEFORE_PARKING = 20
 _PAGE = 100
+# Of a clock's reading in an event's id.
+_DIGITS = 16
 
 # What the owner does in the same commit in which a consumer's acknowledgement is stored: the event is without that
 # consumer already, and its last one when `waiting_for` is empty. Gets the event's payload.
@@ -43,6 +45,10 @@ def event_channel(type: str) -> str:
 def owner_of(event_id: str) -> str:
     """The service that emitted the event."""
     return event_id.rpartition(".")[2]
+
+
+def _reading(event_id: str) -> int:
+    return int(event_id.removeprefix(f"{OUTBOX.id_prefix}_")[:_DIGITS], 16)
 
 
 class Outbox:
@@ -86,7 +92,6 @@ class Outbox:
         packed = AnyMessage()
         packed.Pack(payload)
         event = OutboxEvent(
-            id=f"{OUTBOX.id_prefix}_{self._clock.tick():016x}{random.randrange(2**32):08x}.{self._service}",  # noqa: S311 # unique among replicas, not secret
             type=type,
             aggregate_id=aggregate_id,
             payload=packed,
@@ -95,7 +100,7 @@ class Outbox:
             created_at=timestamp(unit.now),
             request_id=current_call().request_id,
         )
-        unit.create(OUTBOX, event)
+        unit.first(partial(self._stage, unit, event))
         unit.then(partial(self._publish_next, aggregate_id, "after_commit_before_publish"))
 
     async def run(self) -> None:
@@ -151,6 +156,15 @@ class Outbox:
         unit.put(OUTBOX, event)
         unit.then(partial(self._publish_next, event.aggregate_id))
         return event
+
+    async def _stage(self, unit: Unit, event: OutboxEvent) -> None:
+        """Stages `event` with an id after those of its aggregate, whatever the clocks of other replicas said."""
+        last = Query.where(OUTBOX, order="id", aggregate_id=event.aggregate_id, descending=True, limit=1)
+        for earlier in await self._documents.query(last):
+            self._clock.observe(_reading(earlier.id))
+        unique = random.randrange(2**32)  # noqa: S311 # apart from other replicas' events, not secret
+        event.id = f"{OUTBOX.id_prefix}_{self._clock.tick():0{_DIGITS}x}{unique:08x}.{self._service}"
+        unit.create(OUTBOX, event)
 
     def _publish_next(self, aggregate_id: str, failpoint: str = "") -> None:
         """Publishes the aggregate's first unsettled event, in a task of its own."""
