@@ -22,6 +22,7 @@ from libs.common.crypto.tokens import Tokens
 from libs.common.process import Process, open_process
 from libs.common.settings import Settings
 from services.__main__ import EMBEDDED
+from tests.integration.calling import NOBODY
 
 if TYPE_CHECKING:
     from llmchat.catalog.v1.catalog_service_pb2_grpc import CatalogServiceAsyncStub
@@ -84,10 +85,18 @@ async def connected(address: str, tokens: Tokens, user_id: str | None = None) ->
 
 
 @asynccontextmanager
-async def open_house(folder: Path) -> AsyncIterator[House]:
-    """The five services in this process, on SQLite files in `folder`."""
-    settings = Settings(listen="127.0.0.1:0", store_url=f"sqlite:///{folder}", stop_grace=0.5, redelivery_interval=0.2)
-    async with open_process(settings, EMBEDDED) as process, AsyncExitStack() as stack:
+async def open_house(folder: Path, *services: str) -> AsyncIterator[House]:
+    """The five services in this process on SQLite files in `folder`, or those that are named while the others are away."""
+    served = {name: bootstrap for name, bootstrap in EMBEDDED.items() if not services or name in services}
+    settings = Settings(
+        listen="127.0.0.1:0",
+        store_url=f"sqlite:///{folder}",
+        stop_grace=0.5,
+        redelivery_interval=0.2,
+        pull_interval=0.2,
+        **{f"{name}_address": NOBODY for name in EMBEDDED},  # type: ignore[arg-type] # the addresses are text
+    )
+    async with open_process(settings, served) as process, AsyncExitStack() as stack:
         yield House(process, stack)
 
 

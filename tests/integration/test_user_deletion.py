@@ -1,0 +1,354 @@
+"""DeleteUser: the account is closed at once, everything of it goes, and what stays does not say whose it was."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from grpc import StatusCode, aio
+from llmchat.messages.v1.messages_service_pb2 import BUSY_POLICY_ENQUEUE, ListMessagesRequest, SendMessageRequest
+from llmchat.operations.stored.v1.system_pb2 import RemovedTotals
+from llmchat.operations.v1.operation_pb2 import (
+    OPERATION_STATUS_COMPLETED,
+    OPERATION_STATUS_RUNNING,
+    OPERATION_TYPE_DELETE_USER,
+    Operation,
+)
+from llmchat.operations.v1.operations_service_pb2 import (
+    CancelOperationRequest,
+    GetOperationRequest,
+    ListOperationsRequest,
+    WatchOperationRequest,
+)
+from llmchat.store.v1.journal_pb2 import JournalEntry
+from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest, DeleteThreadRequest, GetThreadRequest
+from llmchat.users.stored.v1.user_pb2 import ProviderKey, UserRecord
+from llmchat.users.v1.user_pb2 import USER_STATUS_ACTIVE, USER_STATUS_DELETED
+from llmchat.users.v1.users_service_pb2 import DeleteUserRequest, GetUserRequest, LoginRequest
+
+from libs.common.documents.unit import Unit, new_id
+from libs.common.settings import SERVICES
+from services.users.collections import COLLECTIONS, USERNAMES, USERS
+from tests.integration.calling import eventually, refused
+from tests.integration.conftest import House, Person, open_house
+from tests.integration.tables import bodies, tables
+from tests.integration.watching import Seen, watch
+from tests.standins.accounts import ADA, PASSWORD, registration
+
+DELETE_ME = DeleteUserRequest(id="me")
+# Two minutes at the pace of the house: it runs when it is met.
+LONG = " ".join(["word"] * 6_000)
+# Where a person may still be named: what the journal and the answers of the last day say, and that they are gone.
+KEPT = {"journal", "requests", "tombstones"}
+
+
+@pytest.fixture
+async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+    """An echo model of 50 words a second."""
+    monkeypatch.setenv("LLMCHAT_ECHO_TOKENS_PER_SECOND", "50")
+    async with open_house(tmp_path) as house:
+        yield house
+
+
+@pytest.fixture
+async def ada(house: House) -> Person:
+    return await register(house)
+
+
+async def register(house: House, username: str = ADA) -> Person:
+    async with house.visit() as nobody:
+        return await house.person((await nobody.users.CreateUser(registration(username))).id)
+
+
+def asking(thread_id: str, text: str = "hello") -> SendMessageRequest:
+    return SendMessageRequest(thread_id=thread_id, model_id="echo", content=text, busy_policy=BUSY_POLICY_ENQUEUE)
+
+
+async def talk(person: Person, *answers: str) -> str:
+    """A new thread with these whole answers."""
+    thread_id = (await person.threads.CreateThread(CreateThreadRequest())).id
+    for text in answers:
+        await watch(person.messages.SendMessage(asking(thread_id, text)))
+    return thread_id
+
+
+async def watched(person: Person, operation: Operation) -> list[Operation]:
+    """All that is shown of an operation until it ends."""
+    async with asyncio.timeout(20):
+        return [seen async for seen in person.operations.WatchOperation(WatchOperationRequest(id=operation.id))]
+
+
+async def traces(folder: Path, user_id: str) -> list[str]:
+    """The documents that name a person, by service and collection, once the last event about them is settled."""
+
+    async def unsettled() -> list[str]:
+        return [id for service in SERVICES for id in tables(folder, service)["outbox"]]
+
+    await eventually(unsettled, lambda events: not events)
+    return [
+        f"{service} {table}"
+        for service in SERVICES
+        for table in tables(folder, service).keys() - KEPT
+        for body in bodies(folder, service, table)
+        if user_id.encode() in body
+    ]
+
+
+def removed(folder: Path) -> RemovedTotals:
+    totals = [RemovedTotals.FromString(body) for body in bodies(folder, "operations", "system")]
+    return totals[0] if totals else RemovedTotals()
+
+
+async def test_everything_of_a_person_goes_and_nothing_of_another(house: House, ada: Person, tmp_path: Path) -> None:
+    bob = await register(house, "bob@example.org")
+    bobs = await talk(bob, "kept")
+    await talk(ada, "one", "two")
+    await talk(ada)
+    busy = await talk(ada, "three")
+    running, waiting = (aiter(ada.messages.SendMessage(asking(busy, LONG))) for _ in range(2))
+    seen = await watch(running, until=1)
+    Seen().take(await anext(waiting))
+    assert seen.ended is None
+
+    operation = await ada.users.DeleteUser(DELETE_ME)
+    assert (operation.type, operation.user_id) == (OPERATION_TYPE_DELETE_USER, ada.user_id)
+    shown = await watched(ada, operation)
+
+    assert {one.id for one in shown} == {operation.id}
+    assert (shown[-1].status, shown[-1].progress) == (OPERATION_STATUS_COMPLETED, 100)
+    assert [one.progress for one in shown] == sorted(one.progress for one in shown)
+    assert await traces(tmp_path, ada.user_id) == ["operations operations"], "the deletion itself stays, for audit"
+    assert tables(tmp_path, "users")["users"].keys() == {bob.user_id}
+    assert tables(tmp_path, "threads")["threads"].keys() == {bobs}
+    assert tables(tmp_path, "messages")["conversations"].keys() == {bobs}
+    assert not tables(tmp_path, "messages")["message_chunks"]
+    assert not tables(tmp_path, "messages")["leases"]
+    assert len((await bob.messages.ListMessages(ListMessagesRequest(thread_id=bobs))).messages) == 2
+    listed = await ada.operations.ListOperations(ListOperationsRequest())
+    assert [one.id for one in listed.operations] == [operation.id]
+
+
+async def test_the_username_is_free_again_and_the_old_password_opens_nothing(house: House, ada: Person) -> None:
+    await watched(ada, await ada.users.DeleteUser(DELETE_ME))
+
+    login = LoginRequest(username=ADA, password=PASSWORD)
+    with refused(StatusCode.UNAUTHENTICATED) as wrong:
+        await ada.users.Login(login)
+    assert wrong.error.reason == "WRONG_CREDENTIALS"
+    again = await register(house)
+    assert again.user_id != ada.user_id
+    assert (await again.users.Login(login)).user.id == again.user_id
+
+
+async def test_what_they_had_is_added_up_without_saying_whose_it_was(house: House, tmp_path: Path) -> None:
+    people = [await register(house, f"{number}@example.org") for number in range(2)]
+    for person in people:
+        # A question, an answer of one token, and a context of five tokens: the echo model's estimate of one word.
+        await talk(person, "word")
+        thread_id = await talk(person, "gone", "before")
+        await person.threads.DeleteThread(DeleteThreadRequest(id=thread_id))
+
+    async def messages() -> int:
+        return len(tables(tmp_path, "messages")["messages"])
+
+    await eventually(messages, lambda count: count == 4)
+    for person in people:
+        await watched(person, await person.users.DeleteUser(DELETE_ME))
+
+    async def totals() -> RemovedTotals:
+        return removed(tmp_path)
+
+    # A title was asked for in each of the two threads.
+    found = await eventually(totals, lambda totals: totals.messages == 4 and totals.threads == 2)
+    assert (found.users, found.operations) == (2, 4)
+    assert found.tokens > 2
+    assert not any(person.user_id.encode() in found.SerializeToString() for person in people)
+
+
+async def test_a_repeat_gives_the_same_operation_and_counts_once(ada: Person, tmp_path: Path) -> None:
+    request = DeleteUserRequest(id="me", request_id="once")
+    operation = await ada.users.DeleteUser(request)
+    await watched(ada, operation)
+
+    repeated = await ada.users.DeleteUser(request)
+    assert (repeated.id, repeated.status) == (operation.id, OPERATION_STATUS_COMPLETED)
+    with refused(StatusCode.NOT_FOUND):
+        await ada.users.DeleteUser(DELETE_ME)
+    assert removed(tmp_path).users == 1
+
+
+async def test_only_ones_own_account_as_it_was_seen_is_deleted(house: House, ada: Person) -> None:
+    bob = await register(house, "bob@example.org")
+
+    with refused(StatusCode.NOT_FOUND):
+        await bob.users.DeleteUser(DeleteUserRequest(id=ada.user_id))
+    with refused(StatusCode.ABORTED) as stale:
+        await ada.users.DeleteUser(DeleteUserRequest(id=ada.user_id, etag="7"))
+    assert stale.error.reason == "STALE_ETAG"
+    assert (await ada.users.GetUser(GetUserRequest(id="me"))).status == USER_STATUS_ACTIVE
+    assert (await ada.users.DeleteUser(DeleteUserRequest(id=ada.user_id, etag="1"))).id
+
+
+async def test_whoever_goes_on_while_they_are_deleted_leaves_nothing(house: House, tmp_path: Path) -> None:
+    people = [await house.person(await plant_account(house, number)) for number in range(8)]
+    await asyncio.gather(*(delete_amid_work(person) for person in people))
+
+    for person in people:
+        assert await traces(tmp_path, person.user_id) == ["operations operations"]
+    stored = tables(tmp_path, "messages")
+    assert not any(stored[table] for table in ("messages", "message_chunks", "conversations", "leases"))
+    assert not tables(tmp_path, "threads")["threads"]
+
+
+async def test_who_is_deleted_here_says_nothing_in_threads_that_are_still_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The threads service hears of nothing.
+    monkeypatch.setattr("services.threads.bootstrap.subscriptions", lambda *_: {})
+    async with open_house(tmp_path) as house:
+        ada = await register(house)
+        thread_id = (await ada.threads.CreateThread(CreateThreadRequest())).id
+        operation = await ada.users.DeleteUser(DELETE_ME)
+
+        async def seen() -> Operation:
+            return await ada.operations.GetOperation(GetOperationRequest(id=operation.id))
+
+        await eventually(seen, lambda operation: operation.progress == 66)
+        assert (await ada.threads.GetThread(GetThreadRequest(id=thread_id))).id == thread_id
+        with refused(StatusCode.NOT_FOUND):
+            await watch(ada.messages.SendMessage(asking(thread_id)))
+        assert not tables(tmp_path, "messages")["messages"]
+
+
+async def plant_account(house: House, number: int) -> str:
+    """An account without the quarter of a second that a password takes, straight in the store."""
+    documents = await house.process.documents("users", COLLECTIONS)
+
+    async def plant(unit: Unit) -> str:
+        name = f"{number}@example.org"
+        record = UserRecord(id=new_id(USERS), username=name, display_name="A", status=USER_STATUS_ACTIVE)
+        return unit.create(USERS, record).id
+
+    return await documents.unit(plant)
+
+
+async def delete_amid_work(person: Person) -> None:
+    """Deletes an account whose person goes on opening threads and asking until all of it is gone."""
+    over = asyncio.Event()
+    work = [asyncio.create_task(go_on(person, over)) for _ in range(3)]
+
+    async def theirs() -> list[Operation]:
+        return list((await person.operations.ListOperations(ListOperationsRequest())).operations)
+
+    await eventually(theirs, bool)
+    await watched(person, await person.users.DeleteUser(DELETE_ME))
+    over.set()
+    await asyncio.gather(*work)
+    with refused(StatusCode.NOT_FOUND):
+        await person.threads.CreateThread(CreateThreadRequest())
+
+
+async def go_on(person: Person, over: asyncio.Event) -> None:
+    """Asks in a thread after the other, and goes on where that is refused."""
+    thread_ids: list[str] = []
+    while not over.is_set():
+        with unless_gone():
+            thread_ids.append((await person.threads.CreateThread(CreateThreadRequest())).id)
+        for thread_id in thread_ids[-2:]:
+            with unless_gone():
+                await watch(person.messages.SendMessage(asking(thread_id)), until=0)
+
+
+@contextmanager
+def unless_gone() -> Iterator[None]:
+    """Passes where what is called succeeds, or is refused because there is no such thing any more."""
+    try:
+        yield
+    except aio.AioRpcError as error:
+        if error.code() is not StatusCode.NOT_FOUND:
+            raise
+
+
+async def test_the_secrets_are_overwritten_at_once_and_the_rest_waits_for_the_others(tmp_path: Path) -> None:
+    async with open_house(tmp_path, "users") as house:
+        ada = await register(house)
+        await give_key(house, ada.user_id)
+        before = stored_account(tmp_path)
+
+        operation = await ada.users.DeleteUser(DELETE_ME)
+        assert (operation.type, operation.status) == (OPERATION_TYPE_DELETE_USER, OPERATION_STATUS_RUNNING)
+
+        after = stored_account(tmp_path)
+        assert after.status == USER_STATUS_DELETED
+        assert after.password_hash not in ("", before.password_hash)
+        assert after.api_keys.openai.encrypted_key not in ("", "a key")
+        assert after.api_keys.openai.key_hash not in ("", "its hash")
+        last = JournalEntry.FromString(bodies(tmp_path, "users", "journal")[-1])
+        assert b"a key" in last.before, "the journal keeps what was"
+        assert b"a key" not in last.after
+        with refused(StatusCode.UNAUTHENTICATED):
+            await ada.users.Login(LoginRequest(username=ADA, password=PASSWORD))
+        with refused(StatusCode.NOT_FOUND):
+            await ada.users.GetUser(GetUserRequest(id="me"))
+        with refused(StatusCode.ALREADY_EXISTS):
+            await register(house)
+
+    async with open_house(tmp_path) as house:
+        ada = await house.person(ada.user_id)
+
+        async def found() -> list[Operation]:
+            return list((await ada.operations.ListOperations(ListOperationsRequest())).operations)
+
+        [made] = await eventually(found, bool)
+        assert made.id == operation.id
+        assert (await watched(ada, made))[-1].status == OPERATION_STATUS_COMPLETED
+        assert await traces(tmp_path, ada.user_id) == ["operations operations"]
+
+
+async def give_key(house: House, user_id: str) -> None:
+    """A key of their own for a model, straight in the store: no RPC takes any yet."""
+    documents = await house.process.documents("users", [USERS, USERNAMES])
+
+    async def give(unit: Unit) -> None:
+        record = await unit.get(USERS, user_id)
+        record.api_keys.openai.CopyFrom(ProviderKey(encrypted_key="a key", key_hash="its hash"))
+        unit.put(USERS, record)
+
+    await documents.unit(give)
+
+
+def stored_account(folder: Path) -> UserRecord:
+    [body] = bodies(folder, "users", "users")
+    return UserRecord.FromString(body)
+
+
+async def test_a_deletion_waits_for_every_service_and_nobody_takes_it_up_or_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LLMCHAT_OPERATION_INTERVAL", "0.05")
+    async with open_house(tmp_path, "users", "operations") as house:
+        ada = await register(house)
+        operation = await ada.users.DeleteUser(DELETE_ME)
+
+        async def seen() -> Operation:
+            return await ada.operations.GetOperation(GetOperationRequest(id=operation.id))
+
+        # Of three services one has acknowledged.
+        await eventually(seen, lambda operation: operation.progress == 33)
+        with refused(StatusCode.FAILED_PRECONDITION) as refusal:
+            await ada.operations.CancelOperation(CancelOperationRequest(id=operation.id))
+        assert refusal.error.reason == "NOT_CANCELLABLE"
+
+    async with open_house(tmp_path, "users", "operations", "threads") as house:
+        ada = await house.person(ada.user_id)
+        found = await eventually(seen, lambda operation: operation.progress == 66)
+        assert found.status == OPERATION_STATUS_RUNNING
+        assert not found.HasField("error"), "no worker had it"
+        assert not tables(tmp_path, "operations")["leases"]
+
+    async with open_house(tmp_path) as house:
+        ada = await house.person(ada.user_id)
+        assert (await watched(ada, operation))[-1].status == OPERATION_STATUS_COMPLETED
