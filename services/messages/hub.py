@@ -101,7 +101,8 @@ class Hub:
         """`bus` leads to the other replicas; None where there are none."""
         self._follower_queue = follower_queue
         self._bus = bus
-        self._followers: defaultdict[str, set[Follower]] = defaultdict(set)
+        # In the order in which they came.
+        self._followers: defaultdict[str, dict[Follower, None]] = defaultdict(dict)
         self._closed = False
 
     @contextmanager
@@ -110,11 +111,11 @@ class Hub:
         follower = Follower(self._follower_queue)
         if self._closed:
             follower.close()
-        self._followers[message_id].add(follower)
+        self._followers[message_id][follower] = None
         try:
             yield follower
         finally:
-            self._followers[message_id].discard(follower)
+            del self._followers[message_id][follower]
             if not self._followers[message_id]:
                 del self._followers[message_id]
 

@@ -27,7 +27,8 @@ class Changes:
         self._bus = bus
         self._collection = collection
         self._watchdog = watchdog
-        self._watched: set[Hints] = set()
+        # In the order in which they came.
+        self._watched: dict[Hints, None] = {}
         self._closed = False
 
     def tell(self, unit: Unit, key: str, id: str) -> None:
@@ -41,11 +42,11 @@ class Changes:
         if self._closed:
             hints.close()
         async with self._bus.subscribe(hints.put, self._channel(key)):
-            self._watched.add(hints)
+            self._watched[hints] = None
             try:
                 yield hints
             finally:
-                self._watched.discard(hints)
+                del self._watched[hints]
                 hints.rest()
 
     async def close(self) -> None:
