@@ -49,8 +49,8 @@ async def watch_threads(
 class _Watch:
     """What one watcher has been told, by which it finds what it has not.
 
-    It remembers 2,000 threads and forgets those first that were told first: the end of one that it has forgotten is
-    told by a hint only.
+    It remembers what changed within the last minute and, besides, the 2,000 threads that were told last: the end of one
+    that it has forgotten is told by a hint only.
     """
 
     def __init__(self, documents: Documents, user_id: str) -> None:
@@ -72,7 +72,9 @@ class _Watch:
 
     async def look(self) -> AsyncIterator[ThreadChange]:
         """All that has changed since the last look."""
+        recent: set[str] = set()
         async for page in self._changed():
+            recent.update(stored.id for stored in page)
             for change in self._tell(page):
                 yield change
         told = [id for id, revision in self._revisions.items() if revision != _GONE]
@@ -81,8 +83,8 @@ class _Watch:
             found = await self._documents.store.get_many(THREADS, ids)
             for change in (*self._tell(found), *self._tell_gone(set(ids) - {stored.id for stored in found})):
                 yield change
-        while len(self._revisions) > _MOST_REMEMBERED:
-            del self._revisions[next(iter(self._revisions))]
+        for id in [id for id in self._revisions if id not in recent][:-_MOST_REMEMBERED]:
+            del self._revisions[id]
 
     async def look_at(self, id: str) -> AsyncIterator[ThreadChange]:
         """One thread, if it has changed."""

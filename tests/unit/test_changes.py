@@ -55,11 +55,11 @@ async def test_what_is_told_again_before_it_is_looked_at_is_looked_at_once() -> 
 async def test_nobody_is_told_before_the_commit() -> None:
     changes = Changes(LossyBus(), "threads", NEVER)
     unit = Unit(MemoryStore([]), wall_clock())
-    changes.tell(unit, "anna", "thread_1")
     async with changes.watch("anna") as hints:
         await take(hints, 1)
-        tell(changes, "thread_2")
-        assert await take(hints, 1) == ["thread_2"]
+        changes.tell(unit, "anna", "not yet")
+        tell(changes, "thread_1")
+        assert await take(hints, 1) == ["thread_1"]
 
 
 async def test_after_a_gap_and_after_too_many_hints_everything_is_looked_at() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -85,6 +86,18 @@ class RemoteStore(MemoryStore):
         for _ in range(self._dice.randrange(4)):
             await asyncio.sleep(0)
         return answer
+
+
+class CountingStore(MemoryStore):
+    """Keeps which documents were read by their ids."""
+
+    def __init__(self) -> None:
+        super().__init__([*COLLECTIONS, *SYSTEM_COLLECTIONS])
+        self.read: Counter[str] = Counter()
+
+    async def get_many(self, spec: CollectionSpec[M], ids: Sequence[str]) -> list[Stored[M]]:
+        self.read.update(ids)
+        return await super().get_many(spec, ids)
 
 
 class Replica:
@@ -244,12 +257,13 @@ class TestHints:
         assert (moved.thread.total_messages, moved.thread.title) == (2, "Lisbon by tram")
         await watch.aclose()
 
-    async def test_others_threads_are_not_told(self, replicas: tuple[Replica, Replica]) -> None:
+    async def test_others_threads_are_not_told(self, bus: LossyBus, replicas: tuple[Replica, Replica]) -> None:
         here, there = replicas
         await here.create("bob's", BOB)
         watch = here.watch()
         assert kinds(await take(watch, 1)) == ["synced"]
-        await there.create("bob's too", BOB)
+        other = await there.create("bob's too", BOB)
+        bus.publish("changes.threads.anna", other.id.encode())
         mine = await there.create("mine")
         assert await take(watch, 1) == [ThreadChange(thread=mine)]
         await watch.aclose()
@@ -341,6 +355,19 @@ class TestWithoutHints:
             created = await here.create("new")
             await eventually(lambda: created.id in view.threads)
             assert len(view.threads) == 3
+
+
+async def test_of_many_threads_a_watcher_remembers_two_thousand() -> None:
+    store, clock = CountingStore(), TickingClock()
+    replica = Replica(store, LossyBus(), clock, watchdog=0.05)
+    async with viewing(replica.watch()) as (view,):
+        for _ in range(2100):
+            await replica.create()
+        await eventually(lambda: len(view.threads) == 2100)
+        clock.now += 120_000
+        store.read.clear()
+        await eventually(lambda: max(store.read.values(), default=0) >= 6)
+        assert sum(looks >= 6 for looks in store.read.values()) <= 2000, "it has looked at the others only before"
 
 
 class TestEnd:
