@@ -1,7 +1,7 @@
 """A process that commits as fast as it can and says what was acknowledged, until it is killed.
 
 `python -m tests.conformance.acknowledging PROVIDER FOLDER ROUND` prints a line `ROUND.CALLER.NUMBER` for every commit
-that returned.
+that returned. `no_commit_is_torn` looks at what it left behind.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from llmchat.store.v1.lease_pb2 import Lease
 
-from libs.common.store.port import Put
-from tests.conformance.specimens import OPENERS, put, thread
+from libs.common.store.port import CollectionSpec, Put, Query, Store
+from tests.conformance.specimens import LEASES, OPENERS, THREADS, put, thread
 
 CALLERS = 8
 
@@ -33,6 +34,22 @@ async def commit_for_ever(provider: str, folder: Path, round_: str) -> None:
             number += 1
 
     await asyncio.gather(*(caller(name) for name in range(CALLERS)))
+
+
+async def no_commit_is_torn(store: Store, round_: str) -> None:
+    """Every thread has its lease, and every caller's counter tells how many threads it has."""
+    ids = await all_ids(store, THREADS, f"{round_}.")
+    assert ids == await all_ids(store, LEASES, f"{round_}.")
+    for counter in await store.query(Query.by_id(THREADS, f"counter.{round_}.")):
+        caller = counter.id.removeprefix("counter.")
+        assert counter.revision == counter.message.total_messages + 1 == sum(id.startswith(f"{caller}.") for id in ids)
+
+
+async def all_ids(store: Store, spec: CollectionSpec[Any], prefix: str) -> list[str]:
+    ids: list[str] = []
+    while page := await store.query(Query.by_id(spec, prefix, after=ids[-1] if ids else None)):
+        ids += [stored.id for stored in page]
+    return ids
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import resource
-import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +14,10 @@ from llmchat.threads.v1.thread_pb2 import Thread
 
 from libs.common.errors import Conflict, Invalid, Unavailable
 from libs.common.store.open import open_store
-from libs.common.store.port import CollectionSpec, Index, Query, Store
+from libs.common.store.port import CollectionSpec, Index, Query
 from libs.common.store.sqlite import SqliteStore
-from tests.conformance.specimens import DURABLE, LEASES, OPENERS, SPECS, THREADS, put, thread
+from tests.conformance.acknowledging import no_commit_is_torn
+from tests.conformance.specimens import DURABLE, OPENERS, SPECS, THREADS, put, thread
 
 durable = pytest.mark.parametrize("provider", DURABLE)
 
@@ -69,22 +69,6 @@ async def test_everything_acknowledged_survives_sigkill(provider: str, tmp_path:
         assert [stored.id for stored in there] == acknowledged
         await no_commit_is_torn(store, str(round_))
         await store.close()
-
-
-async def no_commit_is_torn(store: Store, round_: str) -> None:
-    """Every thread has its lease, and every caller's counter tells how many threads it has."""
-    ids = await all_ids(store, THREADS, f"{round_}.")
-    assert ids == await all_ids(store, LEASES, f"{round_}.")
-    for counter in await store.query(Query.by_id(THREADS, f"counter.{round_}.")):
-        caller = counter.id.removeprefix("counter.")
-        assert counter.revision == counter.message.total_messages + 1 == sum(id.startswith(f"{caller}.") for id in ids)
-
-
-async def all_ids(store: Store, spec: CollectionSpec[Any], prefix: str) -> list[str]:
-    ids: list[str] = []
-    while page := await store.query(Query.by_id(spec, prefix, after=ids[-1] if ids else None)):
-        ids += [stored.id for stored in page]
-    return ids
 
 
 def threads_with(*indexes: Index) -> Sequence[CollectionSpec[Any]]:
@@ -140,23 +124,6 @@ def test_a_file_that_is_no_store_is_told_by_name(content: bytes, tmp_path: Path)
 def test_a_folder_that_is_not_there_is_told_by_name(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="missing"):
         SqliteStore.open(tmp_path / "missing" / "store.db", SPECS)
-
-
-async def test_while_another_process_holds_the_file_nothing_is_stored(tmp_path: Path) -> None:
-    store = SqliteStore.open(tmp_path / "store.db", SPECS)
-    await store.commit([put(thread("before"), 0)])
-    other = sqlite3.connect(tmp_path / "store.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    outcomes = await asyncio.gather(
-        store.commit([put(thread("t1"), 0)]), store.commit([put(thread("t2"), 0)]), return_exceptions=True
-    )
-    assert [type(outcome) for outcome in outcomes] == [Unavailable, Unavailable]
-    assert await store.count(Query.by_id(THREADS)) == 1
-    other.execute("ROLLBACK")
-    other.close()
-    await store.commit([put(thread("t1"), 0)])
-    assert await store.count(Query.by_id(THREADS)) == 2
-    await store.close()
 
 
 async def test_when_the_disk_takes_no_more_nothing_is_stored_and_the_store_goes_on(tmp_path: Path) -> None:

@@ -101,7 +101,11 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove a document. `if_revision`: 0 must be absent, n must still be at n, None whatever is there or not."""
+    """Remove a document. `if_revision`: 0 must be absent, n must still be at n, None whatever is there or not.
+
+    With 0 it changes nothing and asserts absence: its commit is stored if the document does not exist at that very
+    moment, and is a Conflict otherwise, whichever process put the document.
+    """
 
     collection: str
     id: str
@@ -212,7 +216,7 @@ class Store(Protocol):
         ...
 
     async def commit(self, writes: Sequence[Write]) -> None:
-        """All of the writes or none. When it returns they survive the loss of power.
+        """All of the writes or none, at one moment for every process. When it returns they survive the loss of power.
 
         A cancelled caller leaves either all or nothing behind, never a part.
 

@@ -77,11 +77,12 @@ def patiently(work: Callable[[], T], patience: float) -> T:
     Raises:
         sqlite3.Error: as `work` does.
     """
-    for pause in pauses(patience):
+    waits = pauses(patience)
+    while True:
         try:
             return work()
         except sqlite3.OperationalError as error:
-            if not busy(error):
+            pause = next(waits, None) if busy(error) else None
+            if pause is None:
                 raise
         time.sleep(pause)
-    return work()

@@ -1,0 +1,28 @@
+"""A process that opens stores: `python -m tests.conformance.opening PROVIDER`.
+
+It prints `ready`; then for every line that it reads, a folder, it opens the store there, stores a thread of its own,
+closes the store, and says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from tests.conformance.specimens import OPENERS, put, thread
+
+
+async def open_and_close(provider: str, folder: Path) -> None:
+    """Opens the store, stores a thread and closes."""
+    store = OPENERS[provider](folder)
+    await store.commit([put(thread(f"new.{os.getpid()}"), 0)])
+    await store.close()
+
+
+if __name__ == "__main__":
+    print("ready", flush=True)  # noqa: T201
+    for line in sys.stdin:
+        asyncio.run(open_and_close(sys.argv[1], Path(line.strip())))
+        print("opened and closed", flush=True)  # noqa: T201

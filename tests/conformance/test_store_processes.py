@@ -1,0 +1,205 @@
+"""What a durable store promises to several processes that have it open at the same time.
+
+`LLMCHAT_TEST_SHARING=20` makes every test of this file so many times longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from llmchat.store.v1.journal_pb2 import JournalEntry
+from llmchat.threads.v1.thread_pb2 import Thread
+
+from libs.common.store.decorators.journaled import JOURNAL
+from libs.common.store.port import CollectionSpec, Query, Store
+from libs.common.store.sqlite import SqliteStore
+from tests.conformance.acknowledging import all_ids, no_commit_is_torn
+from tests.conformance.specimens import DURABLE, OPENERS, THREADS, put, thread
+
+LONGER = int(os.environ.get("LLMCHAT_TEST_SHARING", "1"))
+
+# Starts a process: module and arguments.
+Start = Callable[..., Awaitable[Process]]
+
+
+@pytest.fixture(params=DURABLE)
+def provider(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+async def shared(provider: str, tmp_path: Path) -> AsyncIterator[Store]:
+    """An empty store that is open here; other processes open the same."""
+    opened = OPENERS[provider](tmp_path)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    """Starts processes, and ends those that are still there."""
+    started: list[Process] = []
+
+    async def start(module: str, *arguments: object) -> Process:
+        started.append(
+            await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", f"tests.conformance.{module}", *map(str, arguments)), stdin=PIPE, stdout=PIPE
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def line(process: Process) -> str:
+    """The next line that it prints."""
+    assert process.stdout is not None
+    return (await process.stdout.readline()).decode().strip()
+
+
+async def begin(*processes: Process) -> None:
+    """Lets the processes begin together."""
+    assert [await line(process) for process in processes] == ["ready"] * len(processes)
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write(b"begin\n")
+
+
+async def outputs(*processes: Process) -> list[list[str]]:
+    """Lets the processes begin together and waits for their ends: what each of them printed, by words."""
+    await begin(*processes)
+    ended = await asyncio.gather(*(process.communicate() for process in processes))
+    assert [process.returncode for process in processes] == [0] * len(processes)
+    return [output.decode().split() for output, _ in ended]
+
+
+async def test_increments_of_one_document_sum_up(provider: str, shared: Store, start: Start, tmp_path: Path) -> None:
+    await shared.commit([put(thread("t1"), 0)])
+    times = 60 * LONGER
+    await outputs(*[await start("sharing", provider, tmp_path, "increment", times, "t1") for _ in range(3)])
+    stored = await shared.get(THREADS, "t1")
+    assert stored is not None
+    assert (stored.message.total_messages, stored.revision) == (3 * times, 3 * times + 1)
+
+
+async def test_of_the_processes_that_create_a_document_one_wins(
+    provider: str, shared: Store, start: Start, tmp_path: Path
+) -> None:
+    count, names = 60 * LONGER, ["ada", "bob", "cyd", "dan"]
+    won = await outputs(*[await start("sharing", provider, tmp_path, "create", count, name) for name in names])
+    assert sorted(id for ids in won for id in ids) == sorted(f"contested.{number}" for number in range(count))
+    for name, ids in zip(names, won, strict=True):
+        assert {stored.message.title for stored in await shared.get_many(THREADS, ids)} <= {name}
+        beside = await all_ids(shared, THREADS, f"{name}.")
+        assert sorted(beside) == sorted(id.replace("contested", name) for id in ids)
+
+
+async def test_a_process_that_is_killed_in_its_commits_takes_nothing_along(
+    provider: str, shared: Store, start: Start, tmp_path: Path
+) -> None:
+    for round_ in range(2 * LONGER):
+        names = [f"{round_}-{name}" for name in ("killed", "second", "third")]
+        processes = [await start("acknowledging", provider, tmp_path, name) for name in names]
+        acknowledged = [[await line(process) for _ in range(40)] for process in processes]
+        for process, ids in zip(processes, acknowledged, strict=True):
+            process.kill()
+            # The others go on.
+            for other, others in zip(processes, acknowledged, strict=True):
+                if other.returncode is None and other is not process:
+                    others += [await line(other) for _ in range(80)]
+            rest, _ = await process.communicate()
+            ids += rest.decode().split()
+        for name, ids in zip(names, acknowledged, strict=True):
+            assert [stored.id for stored in await shared.get_many(THREADS, ids)] == ids
+            await no_commit_is_torn(shared, name)
+
+
+async def test_a_query_sees_whole_commits_of_other_processes(
+    provider: str, shared: Store, start: Start, tmp_path: Path
+) -> None:
+    await shared.commit([put(thread("pair.1", user="pair"), 0), put(thread("pair.2", user="pair"), 0)])
+    for_ever = 10**9
+    writers = [
+        await start("sharing", provider, tmp_path, "increment", for_ever, "pair.1", "pair.2"),
+        await start("sharing", provider, tmp_path, "increment", for_ever, "pair.2", "pair.1"),
+    ]
+    await begin(*writers)
+    seen: set[int] = set()
+    while len(seen) < 60 * LONGER:
+        assert [writer.returncode for writer in writers] == [None, None]
+        for pair in (
+            await shared.get_many(THREADS, ["pair.1", "pair.2"]),
+            await shared.query(Query.by_id(THREADS, "pair.")),
+            await shared.query(Query.where(THREADS, user_id="pair", order="total_messages")),
+        ):
+            (total,) = {stored.message.total_messages for stored in pair}
+            assert [stored.revision for stored in pair] == [total + 1, total + 1]
+            seen.add(total)
+        await asyncio.sleep(0)
+
+
+async def test_nothing_that_asserts_a_documents_absence_is_stored_after_another_process_put_it(
+    provider: str, shared: Store, start: Start, tmp_path: Path
+) -> None:
+    rounds = 20 * LONGER
+    adding = [await start("sharing", provider, tmp_path, "add_children", rounds, name) for name in "ab"]
+    burying = await start("sharing", provider, tmp_path, "bury", rounds)
+    *_, found = await outputs(*adding, burying)
+    assert sorted(found) == await all_ids(shared, THREADS, "child.")
+    assert len({id.split(".")[1] for id in found}) == rounds
+
+
+@pytest.mark.parametrize("provider", ["sqlite journaled"], indirect=True)
+async def test_the_journal_has_every_revision_once(provider: str, shared: Store, start: Start, tmp_path: Path) -> None:
+    await shared.commit([put(thread("t1"), 0)])
+    times = 40 * LONGER
+    await outputs(
+        await start("sharing", provider, tmp_path, "increment", times, "t1"),
+        await start("sharing", provider, tmp_path, "increment", times, "t1"),
+        await start("sharing", provider, tmp_path, "overwrite", times, "t1"),
+    )
+    last = await shared.get(THREADS, "t1")
+    assert last is not None
+    entries: list[JournalEntry] = []
+    while page := await shared.query(Query.by_id(JOURNAL, after=entries[-1].id if entries else None)):
+        entries += [stored.message for stored in page]
+    entries.sort(key=lambda entry: entry.revision)
+    assert [entry.revision for entry in entries] == list(range(1, 3 * times + 2))
+    before = b""
+    for entry in entries:
+        assert entry.before == before
+        before = entry.after
+    assert Thread.FromString(before) == last.message
+
+
+async def test_processes_open_one_file_at_the_same_moment(provider: str, start: Start, tmp_path: Path) -> None:
+    """A new file, or one whose indexes are not there yet; in between all of them close it."""
+    processes = [await start("opening", provider) for _ in range(4)]
+    assert [await line(process) for process in processes] == ["ready"] * 4
+    for round_ in range(8 * LONGER):
+        folder = tmp_path / str(round_)
+        folder.mkdir()
+        old = 200 * (round_ % 2)
+        if old:
+            store = SqliteStore.open(folder / "store.db", [CollectionSpec("threads", Thread)])
+            await store.commit([put(thread(f"old.{number}", user="u", at=number), 0) for number in range(old)])
+            await store.close()
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write(f"{folder}\n".encode())
+        assert [await line(process) for process in processes] == ["opened and closed"] * 4
+        opened = OPENERS[provider](folder)
+        query = Query.where(THREADS, user_id="u", settings__is_archived=False, order="updated_at")
+        assert len(await opened.query(query)) == old
+        assert await opened.count(Query.by_id(THREADS, "new.")) == 4
+        await opened.close()
