@@ -25,6 +25,16 @@ async def test_who_follows_a_standing_channel_is_confirmed_at_once() -> None:
     assert not followers.changed.is_set()
 
 
+async def test_who_follows_a_channel_that_does_not_stand_yet_waits_for_the_same_answer() -> None:
+    followers = Followers()
+    followers.add(print, "a")
+    followers.changes()
+    second = followers.add(print, "a")
+    assert not second.confirmed.done()
+    followers.answered("a")
+    assert second.confirmed.done()
+
+
 async def test_a_channel_left_and_followed_again_stands_with_the_last_answer() -> None:
     followers = Followers()
     first = followers.add(print, "a")
