@@ -72,6 +72,12 @@ class Server:
         """SIGTERM; returns once the process has ended by itself, as it should."""
         assert await self._end(signal.SIGTERM) == 0, f"an orderly stop failed: {self._log.read_text()}"
 
+    async def dies(self) -> None:
+        """Returns once a failpoint has killed the process."""
+        assert self._process is not None
+        async with asyncio.timeout(_START_SECONDS):
+            assert await self._process.wait() == -signal.SIGKILL
+
     async def close(self) -> None:
         """Leaves no process behind, whatever happened."""
         if self._process is not None and self._process.returncode is None:

@@ -1,23 +1,32 @@
-"""A server that is killed while a thread is deleted: all that hangs on it goes, or nothing does."""
+"""A server that is killed while a thread or a person is deleted: all that hangs on it goes, or nothing does."""
 
 from __future__ import annotations
 
 import asyncio
 import random
 from functools import partial
+from pathlib import Path
 
+import pytest
 from grpc import StatusCode, aio
 from llmchat.messages.stored.v1.stream_pb2 import Conversation
 from llmchat.messages.v1.message_pb2 import Message
-from llmchat.operations.v1.operation_pb2 import Operation
+from llmchat.operations.stored.v1.system_pb2 import RemovedTotals
+from llmchat.operations.v1.operation_pb2 import OPERATION_STATUS_COMPLETED, Operation
+from llmchat.operations.v1.operations_service_pb2 import WatchOperationRequest
 from llmchat.threads.v1.threads_service_pb2 import DeleteThreadRequest, GetThreadRequest
+from llmchat.users.v1.users_service_pb2 import DeleteUserRequest
 
+from libs.common.settings import SERVICES
 from tests.faults.calls import DEADLINE, all_ended, asking, messages_of, new_thread, unless_killed, words
 from tests.faults.server import Server
 from tests.integration.calling import eventually, refused
 from tests.integration.conftest import Person
-from tests.integration.tables import bodies, tables
+from tests.integration.tables import bodies, holding, tables
 from tests.integration.watching import Seen, watch
+from tests.standins.accounts import registration
+
+DELETE_ME = DeleteUserRequest(id="me", request_id="once")
 
 
 async def test_a_deletion_ends_complete(server: Server, rounds: range, dice: random.Random) -> None:
@@ -51,6 +60,81 @@ async def test_a_deletion_ends_complete(server: Server, rounds: range, dice: ran
     await server.stop()
     assert not await traces(server, deleted)
     assert not await unsettled(server)
+
+
+async def test_a_persons_deletion_ends_complete(server: Server, rounds: range, dice: random.Random) -> None:
+    async with server.visit() as bob:
+        kept = await a_busy_thread(bob, dice)
+    for number in rounds:
+        async with server.visit() as nobody:
+            user_id = (await nobody.users.CreateUser(registration(f"{number}@example.org"))).id
+        async with server.visit(user_id) as ada:
+            for _ in range(dice.randint(1, 3)):
+                await a_busy_thread(ada, dice)
+            deletion = asyncio.create_task(unless_killed(ada.users.DeleteUser(DELETE_ME)))
+            # Mostly while the services remove what they have, sometimes while the account is being closed.
+            if dice.random() < 0.7:
+                await deletion
+            await asyncio.sleep(dice.uniform(0, 0.3))
+            await server.kill()
+            await deletion
+        await server.start()
+        await ends_complete(server, user_id)
+        async with server.visit(bob.user_id) as bob:
+            assert await eventually(partial(messages_of, bob, kept), all_ended, within=DEADLINE)
+    assert removed_users(server) == len(rounds)
+
+
+@pytest.mark.parametrize(
+    "failpoint",
+    [
+        "after_commit_before_publish",
+        "after_effect_before_ack",
+        "after_effect_before_ack=kill@3",
+        "between_steps_of_effect",
+        # Each service has one step that buries; messages has one for each of the threads.
+        "between_steps_of_effect=kill@5",
+        "after_settle_before_next",
+    ],
+)
+async def test_a_persons_deletion_ends_complete_wherever_its_server_died(
+    server: Server, tmp_path: Path, dice: random.Random, failpoint: str
+) -> None:
+    async with server.visit() as nobody:
+        user_id = (await nobody.users.CreateUser(registration("ada@example.org"))).id
+    async with server.visit(user_id) as ada:
+        for _ in range(2):
+            await a_busy_thread(ada, dice)
+    await server.stop()
+    name, _, action = failpoint.partition("=")
+    fragile = Server(tmp_path, {"REDELIVERY_INTERVAL": "0.2", "FAILPOINTS": f"{name}={action or 'kill'}"})
+    await fragile.start()
+    async with fragile.visit(user_id) as ada:
+        await unless_killed(ada.users.DeleteUser(DELETE_ME))
+        await fragile.dies()
+    await server.start()
+    await ends_complete(server, user_id)
+    assert removed_users(server) == 1
+
+
+async def ends_complete(server: Server, user_id: str) -> None:
+    """The deletion, repeated, is one; it ends; and nothing of the person is left but the operation."""
+    async with server.visit(user_id) as ada:
+        operation = await ada.users.DeleteUser(DELETE_ME)
+        async with asyncio.timeout(DEADLINE):
+            watch = ada.operations.WatchOperation(WatchOperationRequest(id=operation.id))
+            shown = [seen.status async for seen in watch]
+    assert shown[-1] == OPERATION_STATUS_COMPLETED
+    await eventually(lambda: unsettled(server), lambda events: not events, within=DEADLINE)
+    found = [trace for service in SERVICES for trace in holding(server.folder, service, user_id)]
+    kept = ("journal", "requests", "tombstones")
+    assert [trace for trace in found if trace.split()[0] not in kept] == [f"operations {operation.id}"]
+    assert not await traces(server, set())
+
+
+def removed_users(server: Server) -> int:
+    [totals] = bodies(server.folder, "operations", "system")
+    return RemovedTotals.FromString(totals).users
 
 
 async def a_busy_thread(person: Person, dice: random.Random) -> str:
@@ -96,5 +180,4 @@ async def traces(server: Server, deleted: set[str]) -> list[str]:
 
 async def unsettled(server: Server) -> list[str]:
     """Events that some consumer has not acknowledged."""
-    services = ("threads", "messages", "operations")
-    return [id for service in services for id in tables(server.folder, service)["outbox"]]
+    return [id for service in SERVICES for id in tables(server.folder, service)["outbox"]]

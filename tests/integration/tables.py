@@ -20,5 +20,13 @@ def bodies(folder: Path, service: str, table: str) -> list[bytes]:
         return [body for (body,) in connection.execute(f'SELECT body FROM "{table}" ORDER BY id')]  # noqa: S608
 
 
+def holding(folder: Path, service: str, word: str) -> list[str]:
+    """`table id` of every document that holds `word`."""
+    with closing(_connect(folder, service)) as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
+        rows = [(name, connection.execute(f'SELECT id, body FROM "{name}"').fetchall()) for name in names]  # noqa: S608
+    return [f"{name} {id}" for name, found in rows for id, body in found if word.encode() in body]
+
+
 def _connect(folder: Path, service: str) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{folder / service}.db?mode=ro", uri=True)

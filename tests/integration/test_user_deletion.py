@@ -34,7 +34,7 @@ from libs.common.settings import SERVICES
 from services.users.collections import COLLECTIONS, USERNAMES, USERS
 from tests.integration.calling import eventually, refused
 from tests.integration.conftest import House, Person, open_house
-from tests.integration.tables import bodies, tables
+from tests.integration.tables import bodies, holding, tables
 from tests.integration.watching import Seen, watch
 from tests.standins.accounts import ADA, PASSWORD, registration
 
@@ -82,19 +82,14 @@ async def watched(person: Person, operation: Operation) -> list[Operation]:
 
 
 async def traces(folder: Path, user_id: str) -> list[str]:
-    """The documents that name a person, by service and collection, once the last event about them is settled."""
+    """The documents that name a person, by collection and id, once the last event about them is settled."""
 
     async def unsettled() -> list[str]:
         return [id for service in SERVICES for id in tables(folder, service)["outbox"]]
 
     await eventually(unsettled, lambda events: not events)
-    return [
-        f"{service} {table}"
-        for service in SERVICES
-        for table in tables(folder, service).keys() - KEPT
-        for body in bodies(folder, service, table)
-        if user_id.encode() in body
-    ]
+    found = [trace for service in SERVICES for trace in holding(folder, service, user_id)]
+    return [trace for trace in found if trace.split()[0] not in KEPT]
 
 
 def removed(folder: Path) -> RemovedTotals:
@@ -120,7 +115,7 @@ async def test_everything_of_a_person_goes_and_nothing_of_another(house: House, 
     assert {one.id for one in shown} == {operation.id}
     assert (shown[-1].status, shown[-1].progress) == (OPERATION_STATUS_COMPLETED, 100)
     assert [one.progress for one in shown] == sorted(one.progress for one in shown)
-    assert await traces(tmp_path, ada.user_id) == ["operations operations"], "the deletion itself stays, for audit"
+    assert await traces(tmp_path, ada.user_id) == [f"operations {operation.id}"], "the deletion itself stays, for audit"
     assert tables(tmp_path, "users")["users"].keys() == {bob.user_id}
     assert tables(tmp_path, "threads")["threads"].keys() == {bobs}
     assert tables(tmp_path, "messages")["conversations"].keys() == {bobs}
@@ -197,7 +192,7 @@ async def test_whoever_goes_on_while_they_are_deleted_leaves_nothing(house: Hous
     await asyncio.gather(*(delete_amid_work(person) for person in people))
 
     for person in people:
-        assert await traces(tmp_path, person.user_id) == ["operations operations"]
+        assert await traces(tmp_path, person.user_id) == [f"operations op_delete_{person.user_id}"]
     stored = tables(tmp_path, "messages")
     assert not any(stored[table] for table in ("messages", "message_chunks", "conversations", "leases"))
     assert not tables(tmp_path, "threads")["threads"]
@@ -305,7 +300,7 @@ async def test_the_secrets_are_overwritten_at_once_and_the_rest_waits_for_the_ot
         [made] = await eventually(found, bool)
         assert made.id == operation.id
         assert (await watched(ada, made))[-1].status == OPERATION_STATUS_COMPLETED
-        assert await traces(tmp_path, ada.user_id) == ["operations operations"]
+        assert await traces(tmp_path, ada.user_id) == [f"operations {operation.id}"]
 
 
 async def give_key(house: House, user_id: str) -> None:
