@@ -157,6 +157,25 @@ def test_a_conversation_is_found_again_by_the_other_commands(environment: dict[s
     assert "gpt-5-nano" in run("models", environment=environment).stdout
 
 
+def test_an_account_is_deleted_once_that_is_confirmed(chat: Terminal, environment: dict[str, str]) -> None:
+    chat.type("Forget me\n")
+    chat.see("echo › Forget me\n")
+    chat.see("you › ")
+    chat.type(CTRL_D)
+    assert chat.leave() == 0
+
+    refused = run("delete-account", environment=environment, typed="n\n")
+    assert refused.returncode == 1
+    assert "Forget me" in run("threads", environment=environment).stdout
+
+    deleted = run("delete-account", environment=environment, typed="y\n")
+    assert deleted.returncode == 0, deleted.stderr
+    assert deleted.stdout.endswith("100 %\nthe account is deleted\n")
+    assert "`llmchat login` or `llmchat register` first" in run("threads", environment=environment).stderr
+    again = run("delete-account", "--yes", environment=environment)
+    assert (again.returncode, again.stdout) == (1, "")
+
+
 def test_an_error_is_one_line_and_exit_code_1(environment: dict[str, str]) -> None:
     nowhere = {**environment, "LLMCHAT_ADDRESS": "127.0.0.1:1"}
     wrong = ("login", "--username", "nobody@example.com", "--password-stdin")

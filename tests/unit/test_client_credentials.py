@@ -35,6 +35,18 @@ def test_only_its_owner_can_read_it_whoever_made_it_before(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_who_is_forgotten_at_one_address_stays_at_another(tmp_path: Path) -> None:
+    credentials = Credentials(tmp_path / "credentials.json")
+    credentials.put("here:1", SignedIn("ada@example.com", "token"))
+    credentials.put("there:1", SignedIn("ada@example.com", "another"))
+
+    credentials.remove("here:1")
+    credentials.remove("nowhere:1")
+
+    assert credentials.get("here:1") is None
+    assert credentials.get("there:1") == SignedIn("ada@example.com", "another")
+
+
 @pytest.mark.parametrize("content", ["not json", "[]", '{"here:1": {"name": "ada"}}', '{"here:1": 7}'])
 def test_another_file_in_its_place_is_refused_with_its_path(tmp_path: Path, content: str) -> None:
     path = tmp_path / "credentials.json"
