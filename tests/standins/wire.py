@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Self
 
 
@@ -12,9 +13,11 @@ class Wire:
     `hold` lets them stand and passes nothing on until `release`, which passes on what came in between.
     """
 
-    def __init__(self, server_port: int) -> None:
+    def __init__(self, server_port: int, *, tls: ssl.SSLContext | None = None) -> None:
+        """With `tls` its own end speaks TLS, and the server is spared it."""
         self.port = 0
         self._server_port = server_port
+        self._tls = tls
         self._listener: asyncio.Server | None = None
         self._ends: set[asyncio.StreamWriter] = set()
         self._passing: set[asyncio.Task[None]] = set()
@@ -23,7 +26,7 @@ class Wire:
         self._gate, self._held_gate = _opened(), _opened()
 
     async def __aenter__(self) -> Self:
-        self._listener = await asyncio.start_server(self._connect, "127.0.0.1", 0)
+        self._listener = await asyncio.start_server(self._connect, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._listener.sockets[0].getsockname()[1]
         return self
 
