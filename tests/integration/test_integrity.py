@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
@@ -33,18 +33,17 @@ from llmchat.users.v1.users_service_pb2 import DeleteUserRequest
 from libs.common.clock import timestamp, wall_clock
 from libs.common.context import Call, Caller, enter_call
 from libs.common.documents.system import LEASES
-from libs.common.documents.unit import Unit
 from libs.common.store.port import CollectionSpec
 from services.catalog.collections import MODELS
 from services.messages.collections import CHUNKS, CONVERSATIONS, MESSAGES
 from services.operations.collections import OPERATIONS
 from services.operations.integrity import IntegrityCheck
-from services.show import OWNED
 from services.threads.collections import THREADS
 from services.users.collections import USERNAMES, USERS
 from services.users.user import username_id
 from tests.integration.calling import SignedIn, eventually, refused
 from tests.integration.conftest import House
+from tests.integration.planting import plant, uproot
 from tests.integration.watching import watch
 from tests.standins.accounts import registration
 
@@ -194,8 +193,8 @@ async def life(house: House) -> Life:
     """Of Ada, who has one conversation and has begun another one."""
     # An account without the quarter of a second that a password takes.
     account = UserRecord(id="user_ada", username="ada@example.org")
-    await put(house, "users", USERS, [account])
-    await put(house, "users", USERNAMES, [UsernameRecord(id=username_id(account.username), user_id=account.id)])
+    await plant(house, "users", USERS, account)
+    await plant(house, "users", USERNAMES, UsernameRecord(id=username_id(account.username), user_id=account.id))
     ada = await house.person(account.id)
     thread, empty_thread = [await ada.threads.CreateThread(CreateThreadRequest(title="Hers")) for _ in range(2)]
     seen = await watch(ada.messages.SendMessage(asking(thread.id)))
@@ -233,27 +232,6 @@ async def check(operator: SignedIn, *services: str) -> tuple[list[Found], CheckS
     return found, steps[-1].summary
 
 
-async def put(house: House, service: str, spec: CollectionSpec[Any], documents: Iterable[AnyMessage]) -> None:
-    """Stores documents past every rule."""
-    store = await house.process.documents(service, OWNED[service])
-
-    async def work(unit: Unit) -> None:
-        for document in documents:
-            await unit.find(spec, document.id)  # type: ignore[attr-defined]
-            unit.put(spec, document)
-
-    await store.unit(work)
-
-
-async def remove(house: House, service: str, spec: CollectionSpec[Any], id: str) -> None:
-    store = await house.process.documents(service, OWNED[service])
-
-    async def work(unit: Unit) -> None:
-        unit.delete(spec, id)
-
-    await store.unit(work)
-
-
 async def test_a_house_in_use_has_no_orphans(house: House, life: Life, operator: SignedIn) -> None:
     ada = await house.person(life.user_id)
     untitled, dropped = [await ada.threads.CreateThread(CreateThreadRequest()) for _ in range(2)]
@@ -277,20 +255,20 @@ async def test_a_house_in_use_has_no_orphans(house: House, life: Life, operator:
     assert summary.documents > 13
 
 
-@pytest.mark.parametrize("plant", PLANTS.values(), ids=PLANTS.keys())
-async def test_an_orphan_is_found_and_named(house: House, life: Life, operator: SignedIn, plant: Plant) -> None:
-    document = plant.document(life)
-    await put(house, plant.service, plant.spec, [document])
+@pytest.mark.parametrize("planted", PLANTS.values(), ids=PLANTS.keys())
+async def test_an_orphan_is_found_and_named(house: House, life: Life, operator: SignedIn, planted: Plant) -> None:
+    document = planted.document(life)
+    await plant(house, planted.service, planted.spec, document)
 
     found, _ = await check(operator)
 
     id: str = document.id  # type: ignore[attr-defined]
-    assert found == [(plant.service, plant.spec.name, id, plant.kind, plant.missing_id(life))]
+    assert found == [(planted.service, planted.spec.name, id, planted.kind, planted.missing_id(life))]
 
 
 async def test_what_is_left_below_a_tombstone_is_an_orphan(house: House, life: Life, operator: SignedIn) -> None:
-    await put(house, "messages", CONVERSATIONS, [Conversation(id="buried", user_id="gone", deleted=True)])
-    await put(house, "messages", MESSAGES, [message(life, thread_id="buried")])
+    await plant(house, "messages", CONVERSATIONS, Conversation(id="buried", user_id="gone", deleted=True))
+    await plant(house, "messages", MESSAGES, message(life, thread_id="buried"))
 
     found, _ = await check(operator)
 
@@ -301,10 +279,10 @@ async def test_what_outlives_its_thread_person_or_message_on_purpose_is_no_orpha
     house: House, life: Life, operator: SignedIn
 ) -> None:
     tomorrow = timestamp(wall_clock() + 24 * 3_600_000)
-    await put(house, "messages", CONVERSATIONS, [Conversation(id="buried", user_id="gone", deleted=True)])
-    await put(house, "messages", CHUNKS, [Chunk(id="gone.generation.000001", is_fence=True)])
-    await put(house, "messages", LEASES, [Lease(id="gone", expires_at=tomorrow)])
-    await put(house, "operations", OPERATIONS, [operation(life, user_id="gone", type=OPERATION_TYPE_DELETE_USER)])
+    await plant(house, "messages", CONVERSATIONS, Conversation(id="buried", user_id="gone", deleted=True))
+    await plant(house, "messages", CHUNKS, Chunk(id="gone.generation.000001", is_fence=True))
+    await plant(house, "messages", LEASES, Lease(id="gone", expires_at=tomorrow))
+    await plant(house, "operations", OPERATIONS, operation(life, user_id="gone", type=OPERATION_TYPE_DELETE_USER))
 
     found, _ = await check(operator)
 
@@ -312,14 +290,14 @@ async def test_what_outlives_its_thread_person_or_message_on_purpose_is_no_orpha
 
 
 async def test_what_a_cascade_removes_between_the_two_looks_is_no_orphan(house: House, life: Life) -> None:
-    await put(house, "messages", MESSAGES, [message(life, user_id="gone")])
+    await plant(house, "messages", MESSAGES, message(life, user_id="gone"))
     enter_call(Call(caller=Caller(user_id="operator", is_admin=True)))
 
     steps = IntegrityCheck(house.process.channels("operations")).run(["messages"])
     async for step in steps:
         if step.progress.collection == "messages":
             break
-    await remove(house, "messages", MESSAGES, "planted")
+    await uproot(house, "messages", MESSAGES, "planted")
 
     rest = [step async for step in steps]
     assert [step for step in rest if step.HasField("orphan")] == []
@@ -328,21 +306,21 @@ async def test_what_a_cascade_removes_between_the_two_looks_is_no_orphan(house: 
 
 async def test_what_appears_between_the_two_looks_is_no_orphan(house: House, life: Life) -> None:
     """As an answer's lease does that is read before its beginning and looked for after it."""
-    await put(house, "messages", MESSAGES, [message(life, user_id="late")])
+    await plant(house, "messages", MESSAGES, message(life, user_id="late"))
     enter_call(Call(caller=Caller(user_id="operator", is_admin=True)))
 
     steps = IntegrityCheck(house.process.channels("operations")).run(["messages"])
     async for step in steps:
         if step.progress.collection == "messages":
             break
-    await put(house, "users", USERS, [UserRecord(id="late")])
+    await plant(house, "users", USERS, UserRecord(id="late"))
 
     assert [step async for step in steps if step.HasField("orphan")] == []
 
 
 async def test_orphans_beyond_a_page_are_found_once_each(house: House, life: Life, operator: SignedIn) -> None:
     chunks = [Chunk(id=f"gone.generation.{number:06}") for number in range(1250)]
-    await put(house, "messages", CHUNKS, chunks)
+    await plant(house, "messages", CHUNKS, *chunks)
 
     found, summary = await check(operator, "messages")
 
@@ -351,7 +329,7 @@ async def test_orphans_beyond_a_page_are_found_once_each(house: House, life: Lif
 
 
 async def test_one_service_may_be_checked_alone(house: House, life: Life, operator: SignedIn) -> None:
-    await put(house, "threads", THREADS, [Thread(id="planted", user_id="gone")])
+    await plant(house, "threads", THREADS, Thread(id="planted", user_id="gone"))
 
     assert (await check(operator, "messages", "users"))[0] == []
     assert len((await check(operator, "threads"))[0]) == 1

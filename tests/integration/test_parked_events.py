@@ -19,12 +19,10 @@ from llmchat.store.v1.outbox_pb2 import OutboxEvent
 from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest, GetThreadRequest
 
 from libs.common.documents.system import OUTBOX
-from libs.common.documents.unit import Unit
-from services.messages.collections import COLLECTIONS as MESSAGES
-from services.threads.collections import COLLECTIONS as OF_THREADS
 from services.threads.collections import THREADS
 from tests.integration.calling import SignedIn, eventually, refused
 from tests.integration.conftest import House, Person, open_house
+from tests.integration.planting import documents_of, plant
 from tests.integration.watching import watch
 
 # No generation can be added to it.
@@ -55,7 +53,7 @@ async def test_a_parked_event_is_in_sight_and_blocks_its_own_aggregate_until_it_
     await ask(anna, bad)
     await ask(anna, good)
     await eventually(partial(total, anna, good), lambda total: total == 2)
-    first, second = await unsettled(operator)
+    first, second = await eventually(partial(unsettled, operator), lambda events: len(events) == 2)
     assert (first.id, second.aggregate_id, second.attempts, second.is_parked) == (parked.id, bad, 0, False)
     await in_health(house, "messages", NOT_SERVING)
     await in_health(house, "threads", SERVING)
@@ -74,7 +72,7 @@ async def test_parked_events_are_in_sight_after_a_restart_and_in_a_check(
     monkeypatch.setenv("LLMCHAT_ECHO_TOKENS_PER_SECOND", "0")
     async with open_house(tmp_path) as house:
         parked = OutboxEvent(id="event_1.messages", type="generation.finished", is_parked=True, waiting_for=["threads"])
-        await put_event(house, parked)
+        await plant(house, "messages", OUTBOX, parked)
         await in_health(house, "messages", NOT_SERVING)
     async with open_house(tmp_path) as house, aio.insecure_channel(house.address) as channel:
         await in_health(house, "messages", NOT_SERVING)
@@ -123,15 +121,10 @@ async def total(person: Person, thread_id: str) -> int:
 
 
 async def set_total(house: House, thread_id: str, messages: int) -> None:
-    """Sets, past every rule, how many messages a thread has."""
-    documents = await house.process.documents("threads", OF_THREADS)
-
-    async def work(unit: Unit) -> None:
-        thread = await unit.get(THREADS, thread_id)
-        thread.total_messages = messages
-        unit.put(THREADS, thread)
-
-    await documents.unit(work)
+    """Sets how many messages a thread has."""
+    thread = await (await documents_of(house, "threads")).get(THREADS, thread_id)
+    thread.total_messages = messages
+    await plant(house, "threads", THREADS, thread)
 
 
 async def unsettled(operator: SignedIn, **fields: Any) -> list[OutboxEvent]:
@@ -143,17 +136,7 @@ async def about_to_be_parked(house: House, operator: SignedIn) -> None:
     (event,) = await eventually(partial(unsettled, operator), lambda events: events and events[0].attempts)
     event.attempts = 19
     event.ClearField("next_attempt_at")
-    await put_event(house, event)
-
-
-async def put_event(house: House, event: OutboxEvent) -> None:
-    documents = await house.process.documents("messages", MESSAGES)
-
-    async def work(unit: Unit) -> None:
-        await unit.find(OUTBOX, event.id)
-        unit.put(OUTBOX, event)
-
-    await documents.unit(work)
+    await plant(house, "messages", OUTBOX, event)
 
 
 async def in_health(house: House, owner: str, status: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -37,16 +37,25 @@ def connected(address: str, *, token: str | None = None) -> Iterator[tuple[async
     Raises:
         Unavailable: nobody serves where a service should be.
     """
-    places = _places(address)
+    places = places_of(address)
     with asyncio.Runner() as runner:
-        for place in dict.fromkeys(places.values()):
-            if not runner.run(is_serving(place, _REACH)):
-                raise Unavailable(f"cannot reach {place}: is `llmchat up` running?")
+        runner.run(require_serving(places.values()))
         client = runner.run(_open(places, token))
         try:
             yield runner, client
         finally:
             runner.run(client.close())
+
+
+async def require_serving(places: Iterable[str]) -> None:
+    """Returns where somebody serves at each of the places.
+
+    Raises:
+        Unavailable: nobody does at one of them.
+    """
+    for place in dict.fromkeys(places):
+        if not await is_serving(place, _REACH):
+            raise Unavailable(f"cannot reach {place}: is `llmchat up` running?")
 
 
 @contextmanager
@@ -56,7 +65,7 @@ def signed_in(address: str) -> Iterator[tuple[asyncio.Runner, Client]]:
     Raises:
         Unauthenticated: nobody is, or not any more.
     """
-    entrance = _places(address)["users"]
+    entrance = places_of(address)["users"]
     person = Credentials(credentials_path()).get(entrance)
     if person is None:
         raise Unauthenticated(f"nobody is signed in at {entrance}: `llmchat login` or `llmchat register` first")
@@ -82,7 +91,7 @@ def ask_password(*, from_stdin: bool, confirm: bool = False) -> str:
     return password
 
 
-def _places(address: str) -> dict[str, str]:
+def places_of(address: str) -> dict[str, str]:
     """Where each service is, by the settings that the services themselves read."""
     return {service: os.environ.get(address_setting(service)) or address for service in SERVICES}
 

@@ -1,0 +1,50 @@
+"""The way in for an operator: whoever holds the installation's secret key is an administrator."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from libs.client.commands.connection import places_of
+from libs.client.operator import Operator
+from libs.common.crypto.keys import SecretKey
+from libs.common.crypto.tokens import Tokens
+from libs.common.errors import Unauthenticated
+
+# Seconds: that the operator is an administrator, and that a call may take.
+_TOKEN_LIFE = 900
+_CALL = 3.0
+
+Data = Annotated[
+    Path,
+    typer.Option(
+        help="The folder for the data: its secret.key makes an administrator, if LLMCHAT_SECRET_KEY does not."
+    ),
+]
+DEFAULT_DATA = Path("data")
+
+
+def open_operator(address: str, data: Path) -> Operator:
+    """An operator's connection to the services; opened on the running loop.
+
+    Raises:
+        Unauthenticated: there is no key here. None is made.
+        Invalid: what is there is no key.
+    """
+    token, _ = Tokens(_secret_key(data).derive("tokens")).issue_user("operator", True, _TOKEN_LIFE)
+    return Operator(places_of(address), token=token, timeout=_CALL)
+
+
+def _secret_key(data: Path) -> SecretKey:
+    if encoded := os.environ.get("LLMCHAT_SECRET_KEY"):
+        return SecretKey.parse(encoded)
+    path = data / "secret.key"
+    try:
+        return SecretKey.parse(path.read_text(encoding="ascii", errors="replace"))
+    except OSError as error:
+        where = "set LLMCHAT_SECRET_KEY, or --data to the folder that holds it"
+        text = f"an operator needs the installation's secret key: {where} ({path}: {error.strerror})"
+        raise Unauthenticated(text) from error
