@@ -166,6 +166,14 @@ class TestWork:
                 await here.create(id)
                 await eventually(partial(lambda id: there.works.begun[id] == 1, id))
 
+    async def test_one_that_ends_makes_room_for_the_next_at_once(self) -> None:
+        here, _ = pair(LossyBus())
+        here.works.may_end.set()
+        for number in range(10):
+            await here.create(f"op_{number}")
+        async with here.working():
+            await eventually(lambda: len(here.works.begun) == 10)
+
     async def test_a_look_leaves_alone_what_no_worker_carries_out(self) -> None:
         here, there = pair(LossyBus(), watchdog=0.02)
         deletion = await here.create("op_1", type=OPERATION_TYPE_DELETE_USER, status=OPERATION_STATUS_RUNNING)
@@ -227,10 +235,12 @@ class TestCancel:
 
 
 class TestWatch:
-    @pytest.mark.parametrize("losing", [0.0, 0.5, 1.0])
-    async def test_what_runs_on_one_replica_is_seen_on_the_other_in_order_and_to_its_end(self, losing: float) -> None:
+    @pytest.mark.parametrize(("losing", "watchdog"), [(0.0, NEVER), (0.5, 0.02), (1.0, 0.02)])
+    async def test_what_runs_on_one_replica_is_seen_on_the_other_in_order_and_to_its_end(
+        self, losing: float, watchdog: float
+    ) -> None:
         bus = LossyBus(losing=losing, doubling=0.5)
-        here, there = pair(bus, watchdog=0.02)
+        here, there = pair(bus, watchdog=watchdog)
         here.works.may_end.set()
         created = await there.create("op_1")
         watch = there.watch("op_1")
@@ -245,6 +255,18 @@ class TestWatch:
         assert (seen[-1].status, seen[-1].progress) == (OPERATION_STATUS_COMPLETED, 100)
         assert bus.subscriptions == 0
 
+    async def test_a_hint_that_comes_twice_tells_nothing_new(self) -> None:
+        bus = LossyBus()
+        here, there = pair(bus)
+        await here.create("op_1")
+        watch = there.watch("op_1")
+        await anext(watch)
+        following = asyncio.create_task(_all(watch))
+        bus.publish("changes.operations.op_1", b"op_1")
+        await asyncio.sleep(0)
+        cancelled = await here.cancel("op_1")
+        assert await following == [cancelled]
+
     async def test_the_watch_of_one_that_is_removed_ends(self) -> None:
         here, there = pair(LossyBus())
         await here.create("op_1")
@@ -253,3 +275,7 @@ class TestWatch:
         await here.remove("op_1")
         with pytest.raises(NotFound):
             await anext(watch)
+
+
+async def _all(watch: AsyncIterator[Operation]) -> list[Operation]:
+    return [operation async for operation in watch]
