@@ -9,6 +9,12 @@ from pathlib import Path
 
 import pytest
 from grpc import StatusCode, aio
+from llmchat.messages.v1.message_pb2 import (
+    MESSAGE_STATUS_CANCELLED,
+    MESSAGE_STATUS_PENDING,
+    MESSAGE_STATUS_UNSPECIFIED,
+    Message,
+)
 from llmchat.messages.v1.messages_service_pb2 import BUSY_POLICY_ENQUEUE, ListMessagesRequest, SendMessageRequest
 from llmchat.operations.stored.v1.system_pb2 import RemovedTotals
 from llmchat.operations.v1.operation_pb2 import (
@@ -105,7 +111,8 @@ async def test_everything_of_a_person_goes_and_nothing_of_another(house: House, 
     busy = await talk(ada, "three")
     running, waiting = (aiter(ada.messages.SendMessage(asking(busy, LONG))) for _ in range(2))
     seen = await watch(running, until=1)
-    Seen().take(await anext(waiting))
+    queued = Seen()
+    queued.take(await anext(waiting))
     assert seen.ended is None
 
     operation = await ada.users.DeleteUser(DELETE_ME)
@@ -124,6 +131,9 @@ async def test_everything_of_a_person_goes_and_nothing_of_another(house: House, 
     assert len((await bob.messages.ListMessages(ListMessagesRequest(thread_id=bobs))).messages) == 2
     listed = await ada.operations.ListOperations(ListOperationsRequest())
     assert [one.id for one in listed.operations] == [operation.id]
+    history = map(JournalEntry.FromString, bodies(tmp_path, "messages", "journal"))
+    states = [Message.FromString(entry.after).status for entry in history if entry.document_id == queued.message_id]
+    assert states == [MESSAGE_STATUS_PENDING, MESSAGE_STATUS_CANCELLED, MESSAGE_STATUS_UNSPECIFIED], "it never began"
 
 
 async def test_the_username_is_free_again_and_the_old_password_opens_nothing(house: House, ada: Person) -> None:
