@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import followers, growth, rpc, tokens
+from benchmarks import cascades, delivery, followers, growth, rpc, tokens
 from benchmarks.machine import describe_machine
 from benchmarks.options import Options
 from benchmarks.report import Report
 from libs.common.logs import configure_logging
 
-_BENCHMARKS = {"rpc": rpc.measure, "tokens": tokens.measure, "growth": growth.measure, "followers": followers.measure}
+_BENCHMARKS = {
+    "rpc": rpc.measure,
+    "tokens": tokens.measure,
+    "growth": growth.measure,
+    "followers": followers.measure,
+    "delivery": delivery.measure,
+    "cascades": cascades.measure,
+}
 
 
 def main() -> None:

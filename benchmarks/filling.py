@@ -24,6 +24,8 @@ from libs.common.store.open import open_store
 from libs.common.store.port import CollectionSpec
 from libs.common.token_text import join_tokens
 from services.messages.collections import CHUNKS, CONVERSATIONS, MESSAGES
+from services.messages.collections import COLLECTIONS as MESSAGES_COLLECTIONS
+from services.threads.collections import COLLECTIONS as THREADS_COLLECTIONS
 from services.threads.collections import THREADS
 
 MODEL = "echo"
@@ -111,10 +113,8 @@ def _message(user_id: str, thread_id: str, position: int) -> Message:
 
 
 async def _store(folder: Path, service: str, documents: Iterable[tuple[CollectionSpec[Any], Any]]) -> None:
-    specs: dict[str, tuple[CollectionSpec[Any], ...]] = {
-        "threads": (THREADS,),
-        "messages": (MESSAGES, CHUNKS, CONVERSATIONS),
-    }
+    # As the service itself declares them: it may have the file open.
+    specs = {"threads": THREADS_COLLECTIONS, "messages": MESSAGES_COLLECTIONS}
     store = open_store(f"sqlite:///{folder}", service, (*specs[service], *SYSTEM_COLLECTIONS))
     try:
         for batch in _batches(iter(documents)):
