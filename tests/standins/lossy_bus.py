@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,13 +17,13 @@ class LossyBus:
     Attributes:
         losing: How likely it is that a delivery is lost; 1.0 for a bus that is away.
         doubling: How likely it is that one comes twice.
-        subscriptions: How many there are now.
+        subscriptions: How many there are now, by channel.
     """
 
     def __init__(self, *, losing: float = 0.0, doubling: float = 0.0, seed: int = 0) -> None:
         self.losing = losing
         self.doubling = doubling
-        self.subscriptions = 0
+        self.subscriptions: Counter[str] = Counter()
         self._random = random.Random(seed)  # noqa: S311 # the same in every run
         self._bus = InProcessBus()
 
@@ -36,8 +37,8 @@ class LossyBus:
     @asynccontextmanager
     async def subscribe(self, sink: Sink, *channels: str) -> AsyncIterator[None]:
         async with self._bus.subscribe(sink, *channels):
-            self.subscriptions += 1
+            self.subscriptions.update(channels)
             try:
                 yield
             finally:
-                self.subscriptions -= 1
+                self.subscriptions.subtract(channels)

@@ -108,4 +108,4 @@ async def test_a_process_that_stops_ends_every_watch_and_goes_on_telling_others(
     async with stopping.watch("anna") as late:
         with pytest.raises(Unavailable):
             await anext(late)
-    assert bus.subscriptions == 0
+    assert bus.subscriptions.total() == 0

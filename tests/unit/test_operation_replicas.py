@@ -253,7 +253,7 @@ class TestWatch:
         assert etags == sorted(set(etags)), "the same again, or older after newer"
         assert [seen[-1]] == await there.stored()
         assert (seen[-1].status, seen[-1].progress) == (OPERATION_STATUS_COMPLETED, 100)
-        assert bus.subscriptions == 0
+        assert bus.subscriptions.total() == 0
 
     async def test_a_hint_that_comes_twice_tells_nothing_new(self) -> None:
         bus = LossyBus()
