@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from libs.client.replica import Replica
+
 # What a model writes may hold escape sequences, which a terminal would obey.
 _CONTROLS = {code: None for code in (*range(32), 127, *range(128, 160)) if chr(code) not in "\n\t"}
 
@@ -123,3 +125,12 @@ def _span(seconds: float) -> str:
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"
     return f"{max(0.0, seconds):.0f} s"
+
+
+def replicas_table(replicas: Iterable[Replica]) -> Table:
+    """Processes, one a row."""
+    table = Table("service", "replica", "address", "pid", "state", box=None, header_style="bold", pad_edge=False)
+    for replica in replicas:
+        pid = "" if replica.pid is None else str(replica.pid)
+        table.add_row(replica.name, str(replica.number), replica.address, pid, replica.state.value)
+    return table

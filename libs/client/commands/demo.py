@@ -19,7 +19,7 @@ from libs.client.client import Client
 from libs.client.commands.scripted import converse_by_script
 from libs.client.conversation import Conversation, converse
 from libs.client.printing import print_note
-from libs.client.server_process import free_port, serving
+from libs.client.server_process import free_ports, serving
 from libs.common.settings import SERVICES
 
 # Tokens a second: slow enough to be seen arriving.
@@ -37,7 +37,7 @@ def demo(
 
     The scripted one drops its connection in the middle of an answer, resumes, and checks that nothing is missing.
     """
-    address = f"127.0.0.1:{port or free_port()}"
+    address = f"127.0.0.1:{port or free_ports(1)[0]}"
     # Ending without a farewell would leave the server running.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
