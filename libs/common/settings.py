@@ -21,6 +21,7 @@ class Settings(BaseSettings):
     store_url: str = Field(default="sqlite:///./data", description="Where documents are kept.")
     bus_url: str = Field(
         default="memory://",
+        repr=False,
         description="What carries hints between processes: `redis://HOST:PORT`, or `memory://` for one process alone.",
     )
     users_address: str = Field(default="", description=_ADDRESS.format("users"))

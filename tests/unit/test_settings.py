@@ -60,6 +60,9 @@ def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings.openai_api_key == SecretStr("sk-canary")
     assert "sk-canary" not in repr(settings)
 
+    monkeypatch.setenv("LLMCHAT_BUS_URL", "redis://:canary@127.0.0.1")
+    assert "canary" not in repr(Settings())
+
 
 if __name__ == "__main__":
     README.write_text(TABLE.sub(lambda _: table(), README.read_text()))
