@@ -26,6 +26,7 @@ from llmchat.users.v1.users_service_pb2_grpc import UsersServiceStub
 from libs.client.answer import Answer
 from libs.client.backoff import Backoff
 from libs.client.calls import Calls, broken, new_request_id
+from libs.client.watching import ThreadsWatch
 from libs.common.errors import DomainError, Invalid, Unavailable
 from libs.common.rpc.status import from_rpc_error
 from libs.common.settings import SERVICES
@@ -158,6 +159,13 @@ class Client:
         """Removes a conversation now and its messages soon after."""
         request = threads.DeleteThreadRequest(id=id, etag=etag, request_id=new_request_id())
         await self._calls.unary(self._threads.DeleteThread, request)
+
+    def watch_threads(self, limit: int = 0) -> AsyncIterator[threads.ThreadChange]:
+        """The newest `limit` conversations (0: 100), `synced`, then every change as it happens, on whichever replica.
+
+        A broken watch is opened again: each conversation is told once at each revision, in order, however often.
+        """
+        return ThreadsWatch(self._calls, self._threads, limit, self._patience).changes()
 
     # Messages.
 

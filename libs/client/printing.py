@@ -10,6 +10,7 @@ from llmchat.messages.v1.message_pb2 import Message
 from llmchat.operations.v1.operations_service_pb2 import Orphan
 from llmchat.store.v1.outbox_pb2 import OutboxEvent
 from llmchat.threads.v1.thread_pb2 import Thread
+from llmchat.threads.v1.threads_service_pb2 import ThreadChange
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -61,6 +62,18 @@ def print_end(console: Console, message: Message) -> None:
             print_error(console, f"{message.error.message or 'the answer failed'} ({message.error.code})")
         case message_pb2.MESSAGE_STATUS_GENERATING | message_pb2.MESSAGE_STATUS_PENDING:
             print_note(console, "(still being written)")
+
+
+def print_thread_change(console: Console, change: ThreadChange) -> None:
+    """One line for a conversation that is new, has changed or is gone."""
+    if change.HasField("thread"):
+        thread = change.thread
+        mark = " (archived)" if thread.settings.is_archived else ""
+        title = " ".join(printable(thread.title).split())
+        line = f"{thread.id}  {title}{mark}, {thread.total_messages} messages"
+        console.print(Text(line), soft_wrap=True)
+    else:
+        print_note(console, f"{change.deleted_id}  is gone")
 
 
 def threads_table(threads: Iterable[Thread]) -> Table:

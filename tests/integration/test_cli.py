@@ -157,6 +157,17 @@ def test_a_conversation_is_found_again_by_the_other_commands(environment: dict[s
     assert "gpt-5-nano" in run("models", environment=environment).stdout
 
 
+def test_conversations_are_watched_until_ctrl_c(chat: Terminal, environment: dict[str, str], tmp_path: Path) -> None:
+    chat.type("Remember the milk\n")
+    chat.see("echo › Remember the milk")
+    with Terminal([*LLMCHAT, "threads", "--watch"], environment, tmp_path) as watch:
+        watch.see("title +messages")
+        chat.insist("And the bread\n", "echo › And the bread")
+        watch.see(r"thread_\w+  .+, 4 messages\n")
+        watch.type(CTRL_C)
+        assert watch.leave() == 0
+
+
 def test_an_account_is_deleted_once_that_is_confirmed(chat: Terminal, environment: dict[str, str]) -> None:
     chat.type("Forget me\n")
     chat.see("echo › Forget me\n")
