@@ -85,18 +85,21 @@ async def connected(address: str, tokens: Tokens, user_id: str | None = None) ->
 
 
 @asynccontextmanager
-async def open_house(folder: Path, *services: str) -> AsyncIterator[House]:
-    """The five services in this process on SQLite files in `folder`, or those that are named while the others are away."""
+async def open_house(folder: Path, *services: str, **changes: Any) -> AsyncIterator[House]:
+    """The five services in this process on SQLite files in `folder`, or those that are named while the others are away.
+
+    `changes` are settings that differ from those of most tests.
+    """
     served = {name: bootstrap for name, bootstrap in EMBEDDED.items() if not services or name in services}
-    settings = Settings(
-        listen="127.0.0.1:0",
-        store_url=f"sqlite:///{folder}",
-        stop_grace=0.5,
-        redelivery_interval=0.2,
-        pull_interval=0.2,
-        **{f"{name}_address": NOBODY for name in EMBEDDED},  # type: ignore[arg-type] # the addresses are text
-    )
-    async with open_process(settings, served) as process, AsyncExitStack() as stack:
+    settings: dict[str, Any] = {
+        "listen": "127.0.0.1:0",
+        "store_url": f"sqlite:///{folder}",
+        "stop_grace": 0.5,
+        "redelivery_interval": 0.2,
+        "pull_interval": 0.2,
+        **{f"{name}_address": NOBODY for name in EMBEDDED},
+    }
+    async with open_process(Settings(**settings | changes), served) as process, AsyncExitStack() as stack:
         yield House(process, stack)
 
 
