@@ -86,7 +86,7 @@ class OperationsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelOperation(self, request, context):
-        """Ends an operation that has not ended yet; one that has stays as it is.
+        """Ends an operation that has not ended yet; one that has stays as it is. The deletion of an account is FAILED_PRECONDITION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,7 +38,7 @@ class OperationsServiceStub:
     ListOperations: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ListOperationsRequest, _operations_service_pb2.ListOperationsResponse]
     """The caller's operations, newest first, page by page."""
     CancelOperation: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.CancelOperationRequest, _operation_pb2.Operation]
-    """Ends an operation that has not ended yet; one that has stays as it is."""
+    """Ends an operation that has not ended yet; one that has stays as it is. The deletion of an account is FAILED_PRECONDITION."""
     WatchOperation: _grpc.UnaryStreamMultiCallable[_operations_service_pb2.WatchOperationRequest, _operation_pb2.Operation]
     """The operation as it is, then as it is after each change, until it has ended."""
     TrackUserDeletion: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.TrackUserDeletionRequest, _operation_pb2.Operation]
@@ -57,7 +57,7 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     ListOperations: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListOperationsRequest, _operations_service_pb2.ListOperationsResponse]  # type: ignore[assignment]
     """The caller's operations, newest first, page by page."""
     CancelOperation: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.CancelOperationRequest, _operation_pb2.Operation]  # type: ignore[assignment]
-    """Ends an operation that has not ended yet; one that has stays as it is."""
+    """Ends an operation that has not ended yet; one that has stays as it is. The deletion of an account is FAILED_PRECONDITION."""
     WatchOperation: _aio.UnaryStreamMultiCallable[_operations_service_pb2.WatchOperationRequest, _operation_pb2.Operation]  # type: ignore[assignment]
     """The operation as it is, then as it is after each change, until it has ended."""
     TrackUserDeletion: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.TrackUserDeletionRequest, _operation_pb2.Operation]  # type: ignore[assignment]
@@ -91,7 +91,7 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_service_pb2.CancelOperationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operation_pb2.Operation, _abc.Awaitable[_operation_pb2.Operation]]:
-        """Ends an operation that has not ended yet; one that has stays as it is."""
+        """Ends an operation that has not ended yet; one that has stays as it is. The deletion of an account is FAILED_PRECONDITION."""
 
     @_abc_1.abstractmethod
     def WatchOperation(
