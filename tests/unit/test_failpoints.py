@@ -53,8 +53,8 @@ async def test_a_process_dies_or_freezes_right_there(action: str, number: signal
         assert stopped is not None
         assert stopped.si_status == number
         process.send_signal(signal.SIGCONT)
-        assert await process.communicate() == (b"went on\n", None)
+        assert (await process.communicate())[0] == b"went on\n"
         assert process.returncode == 0
     else:
-        assert await process.communicate() == (b"", None)
+        assert (await process.communicate())[0] == b""
         assert process.returncode == -number
