@@ -30,15 +30,17 @@ async def bootstrap(process: Process) -> None:
     for provider in providers.values():
         process.stack.push_async_callback(provider.close)
     models = Models(channels.stub("catalog", CatalogServiceStub), providers)
-    hub = Hub(settings.follower_queue, None if process.exclusive else process.bus)
+    # None where there are no other replicas.
+    bus = None if process.exclusive else process.bus
+    hub = Hub(settings.follower_queue, bus)
     outbox = process.outbox("messages", documents)
     generations = Generations(
         documents,
         outbox,
         hub,
         models,
+        bus,
         replica=process.replica,
-        exclusive=process.exclusive,
         linger=settings.chunk_linger,
         lease_seconds=settings.lease_seconds,
         # Another process that serves the same documents tells followers what is written here meanwhile.

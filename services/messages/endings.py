@@ -78,6 +78,8 @@ async def clean_up(unit: Unit, message_id: str) -> bool:
     A fence stays for a day, whether the message is there or not, and the lease as its reminder: nobody holds it, and
     when it has run out both go.
     """
+    # Read before the chunks: a fence that another process sets meanwhile moves it, and this commit meets a Conflict.
+    lease = await unit.find(LEASES, message_id)
     chunks = await oldest_chunks(unit, message_id, _CHUNKS_A_COMMIT)
     fences = [chunk for chunk in chunks if chunk.is_fence]
     for chunk in chunks:
@@ -85,7 +87,6 @@ async def clean_up(unit: Unit, message_id: str) -> bool:
             unit.delete(CHUNKS, chunk.id)
     if len(chunks) == _CHUNKS_A_COMMIT:
         return False
-    lease = await unit.find(LEASES, message_id)
     if lease is None or not fences or (not lease.holder and milliseconds(lease.expires_at) <= unit.now):
         for fence in fences:
             unit.delete(CHUNKS, fence.id)

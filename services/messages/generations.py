@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Coroutine
+from functools import partial
 
 from llmchat.messages.v1.message_pb2 import MESSAGE_STATUS_PENDING, Message
 
@@ -13,6 +15,7 @@ from libs.common.documents.documents import Documents
 from libs.common.documents.system import LEASES
 from libs.common.documents.unit import Unit
 from libs.common.errors import DomainError
+from libs.common.events.bus import Bus
 from libs.common.events.outbox import Outbox
 from libs.common.failpoints import Failpoints
 from libs.common.store.port import Cursor, Query
@@ -20,6 +23,7 @@ from services.messages.chunks import read_tokens
 from services.messages.collections import MESSAGES
 from services.messages.endings import begin_answer, clean_up, end_answer, hand_over
 from services.messages.generation import CANCELLED, INTERRUPTED, TAKEN_OVER, Generation, Outcome, failure
+from services.messages.hints import Hints
 from services.messages.history import build_prompt
 from services.messages.hub import Hub, stopping
 from services.messages.leases import Takeover, WriterLease
@@ -41,9 +45,9 @@ class Generations:
         outbox: Outbox,
         hub: Hub,
         models: Models,
+        bus: Bus | None = None,
         *,
         replica: str,
-        exclusive: bool,
         linger: float,
         lease_seconds: float,
         stop_grace: float = 0,
@@ -54,8 +58,8 @@ class Generations:
         outbox: tells other services that an answer has ended.
         hub: tells followers what is stored.
         models: by whom answers are written.
+        bus: leads to the other replicas; None where no other process has anything to do with these documents.
         replica: names this process in leases.
-        exclusive: no other process has anything to do with these documents.
         linger: seconds that tokens may wait to be stored together.
         lease_seconds: after which an unrenewed answer is sealed.
         stop_grace: seconds from `prepare_to_stop` in which what runs may end by itself.
@@ -70,11 +74,17 @@ class Generations:
         self._lease_seconds = lease_seconds
         self._stop_grace = stop_grace
         self._failpoints = failpoints or Failpoints()
+        self._hints = Hints(bus, replica)
         self._takeover = Takeover(
-            documents, self._failpoints, replica=replica, exclusive=exclusive, lease_seconds=lease_seconds
+            documents,
+            self._hints,
+            self._failpoints,
+            replica=replica,
+            exclusive=bus is None,
+            lease_seconds=lease_seconds,
         )
         self._running: dict[str, tuple[Generation, asyncio.Task[None]]] = {}
-        self._cancelling: set[asyncio.Task[None]] = set()
+        self._background: set[asyncio.Task[None]] = set()
         # On the loop's clock: until when what runs may go on. None while the process is not stopping.
         self._stops_at: float | None = None
 
@@ -128,9 +138,7 @@ class Generations:
 
     def interrupt(self, message_id: str) -> None:
         """Cancels an answer that makes way for the next one, without waiting for its end."""
-        task = asyncio.create_task(self.cancel(message_id))
-        self._cancelling.add(task)
-        task.add_done_callback(self._cancelling.discard)
+        self._in_background(self.cancel(message_id))
 
     async def stop(self, message_id: str, outcome: Outcome) -> None:
         """Ends the generation, if it runs here; returns once its end is stored."""
@@ -141,11 +149,10 @@ class Generations:
 
     async def run(self) -> None:
         """Takes up what other processes left, at the start and from then on; renews the leases of what runs here."""
-        async with asyncio.TaskGroup() as tasks:
+        async with asyncio.TaskGroup() as tasks, self._hints.heard(self._hear):
             tasks.create_task(self._renew_forever())
             while True:
-                if self._stops_at is None:
-                    await self._take_up_abandoned()
+                await self._take_up_abandoned()
                 await asyncio.sleep(self._lease_seconds / 3)
 
     async def prepare_to_stop(self) -> None:
@@ -220,6 +227,7 @@ class Generations:
             following = await end_answer(unit, self._outbox, answer, outcome, all_tokens)
             if following is not None and self._stops_at is not None:
                 await hand_over(unit, following)
+                unit.then(partial(self._hints.tell_all, following.id))
             elif following is not None:
                 await self.begin(unit, following)
             return True, await clean_up(unit, message_id)
@@ -248,23 +256,35 @@ class Generations:
         while True:
             query = Query.where(LEASES, order="expires_at", after=after, limit=_LEASES_A_LOOK)
             abandoned = [one for one in await self._documents.query(query) if self._takeover.is_abandoned(one)]
-            await asyncio.gather(*(self._take_up(one.id) for one in abandoned if not self.runs(one.id)))
+            await asyncio.gather(*(self._take_up(one.id) for one in abandoned))
             if len(abandoned) < _LEASES_A_LOOK:
                 return
             after = Cursor(milliseconds(abandoned[-1].expires_at), abandoned[-1].id)
 
+    def _hear(self, message_id: str) -> None:
+        generation, _ = self._running.get(message_id, (None, None))
+        self._in_background(self._take_up(message_id) if generation is None else self._renew(generation))
+
     async def _take_up(self, message_id: str) -> None:
         """Begins what was handed over, seals what was left; nothing where another replica was faster."""
+        if self.runs(message_id) or self._stops_at is not None:
+            return
         try:
             if not await self._begin_handed_over(message_id):
                 await self._end(message_id, INTERRUPTED, only_abandoned=True)
         except DomainError:
             _log.exception("%s, which its process left, could not be taken up", message_id)
 
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
     async def _begin_handed_over(self, message_id: str) -> bool:
         async def work(unit: Unit) -> bool:
             answer = await unit.find(MESSAGES, message_id)
-            if answer is None or answer.status != MESSAGE_STATUS_PENDING:
+            lease = await unit.find(LEASES, message_id)
+            if answer is None or answer.status != MESSAGE_STATUS_PENDING or lease is None:
                 return False
             await self.begin(unit, answer)
             return True

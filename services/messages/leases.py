@@ -17,6 +17,7 @@ from libs.common.documents.unit import Unit
 from libs.common.errors import Conflict, Contended
 from libs.common.failpoints import Failpoints
 from services.messages.chunks import create_fence
+from services.messages.hints import Hints
 
 # Against a writer that stores a chunk every few milliseconds about every second attempt at a fence succeeds.
 _ATTEMPTS = 50
@@ -57,10 +58,18 @@ class Takeover:
     """Keeps other processes from writing an answer that is to be ended here."""
 
     def __init__(
-        self, documents: Documents, failpoints: Failpoints, *, replica: str, exclusive: bool, lease_seconds: float
+        self,
+        documents: Documents,
+        hints: Hints,
+        failpoints: Failpoints,
+        *,
+        replica: str,
+        exclusive: bool,
+        lease_seconds: float,
     ) -> None:
         """`exclusive`: there is no other process, so that no writer has to be kept from anything."""
         self._documents = documents
+        self._hints = hints
         self._failpoints = failpoints
         self._replica = replica
         self._exclusive = exclusive
@@ -92,6 +101,7 @@ class Takeover:
                 return False
             if self._exclusive or not await create_fence(unit, answer):
                 return True
+            writer = lease.holder
             lease.attempt = str(ULID()).lower()
             lease.holder = self._replica
             lease.expires_at.CopyFrom(timestamp(unit.now + int(self._lease_seconds * 1000)))
@@ -102,6 +112,7 @@ class Takeover:
                 await asyncio.sleep(random.uniform(0, _PAUSE * attempt))  # noqa: S311 # jitter
                 continue
             self._failpoints.reach("after_fence_before_end")
+            self._hints.tell_writer(writer, answer.id)
             return True
         raise Contended("the answer is written faster than it can be stopped: try again")
 

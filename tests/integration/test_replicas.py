@@ -74,8 +74,9 @@ async def houses(
     """Replicas that give answers time enough to end at a stop."""
     monkeypatch.setenv("LLMCHAT_OPENAI_API_KEY", "a-key")
     monkeypatch.setenv("LLMCHAT_OPENAI_BASE_URL", openai.base_url)
-    # Whatever is seen in time is not seen by luck of the watchdog.
-    monkeypatch.setenv("LLMCHAT_WATCHDOG", "60")
+    # Whatever happens in time does not happen because somebody looked.
+    monkeypatch.setenv("LLMCHAT_WATCHDOG", "600")
+    monkeypatch.setenv("LLMCHAT_LEASE_SECONDS", "600")
     folder = tmp_path / "data"
     async with open_house(folder, bus_url=redis_url, stop_grace=60) as other, AsyncExitStack() as stack:
         one = await stack.enter_async_context(open_house(folder, bus_url=redis_url, stop_grace=60))

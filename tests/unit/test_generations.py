@@ -65,9 +65,7 @@ async def documents() -> Documents:
 async def generations(documents: Documents) -> AsyncIterator[Generations]:
     models = Models(StandInCatalog(), {MODEL_PROVIDER_ECHO: EndlessProvider()})  # type: ignore[arg-type]
     outbox = Outbox("messages", documents, InProcessBus(), replica="me")
-    generations = Generations(
-        documents, outbox, Hub(8), models, replica="me", exclusive=True, linger=0, lease_seconds=10
-    )
+    generations = Generations(documents, outbox, Hub(8), models, replica="me", linger=0, lease_seconds=10)
     yield generations
     await generations.close()
 
