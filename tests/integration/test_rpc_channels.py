@@ -1,7 +1,8 @@
 """One service calls another: what goes along, and which errors come back."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from libs.common.context import Call, Caller, enter_call
 from libs.common.errors import DomainError, FieldViolation
 from libs.common.rpc.channels import Channels
 from libs.common.rpc.interceptors.deadline import deadline_in
-from tests.standins.rpc import TOKENS, serving
+from tests.integration.calling import eventually
+from tests.standins.rpc import TOKENS, Served, serving
+from tests.standins.wire import Wire
 
 GET = threads_pb2.GetThreadRequest(id="thread_1")
 TITLE = threads_pb2.SetGeneratedTitleRequest(id="thread_1", title="A title")
@@ -34,6 +37,54 @@ async def channels_to(target: str, default_deadline: float = 10.0) -> AsyncItera
     channels = Channels(addresses, "operations", TOKENS, default_deadline=default_deadline)
     yield channels
     await channels.close()
+
+
+def replica(name: str, *, listen: str = "127.0.0.1:0") -> AbstractAsyncContextManager[Served]:
+    """A threads service that takes a moment and answers with its name."""
+
+    async def answer(request: Any, call: Call) -> Message:
+        await asyncio.sleep(0.002)
+        return thread_pb2.Thread(title=name)
+
+    return serving(answer, listen=listen)
+
+
+@asynccontextmanager
+async def two_replicas(*, listen: str = "127.0.0.1:0") -> AsyncIterator[tuple[Served, Wire, Any]]:
+    """The first of two replicas, the wire to it, and a stub that is connected to both; `listen` is of the second."""
+    async with (
+        replica("first") as first,
+        replica("second", listen=listen) as second,
+        Wire(int(first.target.rpartition(":")[2])) as wire,
+        channels_to(f"127.0.0.1:{wire.port},{second.target}") as channels,
+    ):
+        stub = channels.stub("threads", ThreadsServiceStub)
+        await eventually(lambda: titles(stub, 4), lambda seen: len(set(seen)) > 1)
+        yield first, wire, stub
+
+
+async def titles(stub: Any, calls: int) -> list[str]:
+    """The names of the replicas that `calls` calls, one after the other, are answered by; none where one fails."""
+    try:
+        return [(await stub.SetGeneratedTitle(TITLE)).title for _ in range(calls)]
+    except errors.Unavailable:
+        return []
+
+
+@asynccontextmanager
+async def calling(stub: Any) -> AsyncIterator[None]:
+    """Eight calls under way all the time; leaving fails if any call did."""
+
+    async def call_forever() -> None:
+        while True:
+            await stub.SetGeneratedTitle(TITLE)
+
+    tasks = [asyncio.create_task(call_forever()) for _ in range(8)]
+    yield
+    for task in tasks:
+        task.cancel()
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(one, asyncio.CancelledError) for one in ended), ended
 
 
 async def received(call: Call, default_deadline: float = 10.0) -> Call:
@@ -160,6 +211,44 @@ async def test_a_service_without_an_address_is_refused_and_the_setting_is_named(
     async with channels_to("127.0.0.1:1") as channels:
         with pytest.raises(errors.Precondition, match="LLMCHAT_USERS_ADDRESS"):
             channels.stub("users", ThreadsServiceStub)
+
+
+async def test_calls_go_round_the_replicas_whatever_family_their_addresses_are_of() -> None:
+    async with two_replicas(listen="[::1]:0") as (_, _, stub):
+        answered = await titles(stub, 4)
+
+    assert sorted(answered) == ["first", "first", "second", "second"]
+
+
+async def test_a_replica_that_stops_is_left_before_it_refuses() -> None:
+    left = asyncio.Event()
+
+    async def wait_until_left() -> None:
+        await left.wait()
+
+    async with two_replicas() as (first, _, stub):
+        first.server.on_stopping.append(wait_until_left)
+        async with calling(stub):
+            stopping = asyncio.create_task(first.server.stop(grace=5))
+            await eventually(lambda: titles(stub, 4), lambda seen: set(seen) == {"second"})
+            left.set()
+            await stopping
+
+
+async def test_a_replica_whose_connection_breaks_in_the_middle_of_calls_is_felt_by_none() -> None:
+    async with two_replicas() as (_, wire, stub), calling(stub):
+        for _ in range(3):
+            await eventually(lambda: titles(stub, 4), lambda seen: "first" in seen)
+            wire.cut()
+
+
+async def test_a_replica_that_comes_back_is_called_again() -> None:
+    async with two_replicas() as (first, _, stub):
+        await first.server.stop(grace=0)
+        await eventually(lambda: titles(stub, 4), lambda seen: set(seen) == {"second"})
+
+        async with replica("back", listen=first.target):
+            await eventually(lambda: titles(stub, 4), lambda seen: "back" in seen)
 
 
 async def test_a_stream_is_followed_and_its_error_is_the_domains() -> None:

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc import StatusCode, aio
+from grpc import ChannelConnectivity, StatusCode, aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from llmchat.messages.v1 import messages_service_pb2 as messages_pb2
@@ -87,6 +87,41 @@ async def test_streams_are_told_to_end_before_they_are_cut() -> None:
             await anext(aiter(events))
 
     assert caught.value.details() == "resume elsewhere"
+
+
+async def test_a_server_that_stops_serves_on_while_it_gives_notice() -> None:
+    request = threads_pb2.GetThreadRequest(id="thread_1")
+    async with serving(notice=0.3) as served:
+        watch = health_pb2_grpc.HealthStub(served.channel).Watch(health_pb2.HealthCheckRequest(service=""))
+        await watch.read()
+
+        stopping = asyncio.create_task(served.server.stop(grace=0))
+        assert (await watch.read()).status == NOT_SERVING
+        answer = await served.threads.GetThread(request, metadata=signed_in())
+        await stopping
+
+    assert answer.id == "thread_1"
+
+
+async def test_a_connection_of_a_certain_age_is_renewed_and_calls_over_it_are_not_cut() -> None:
+    request = messages_pb2.StreamTokensRequest(message_id="message_1")
+    renewed = asyncio.Event()
+
+    async def stream(request: Any, call: Call) -> AsyncGenerator[messages_pb2.StreamEvent, None]:
+        yield messages_pb2.StreamEvent(seq=1)
+        await renewed.wait()
+        yield messages_pb2.StreamEvent(seq=2)
+
+    async with serving(stream=stream, connection_age=0.2) as served:
+        events = aiter(served.messages.StreamTokens(request, metadata=signed_in()))
+        await anext(events)
+        async with asyncio.timeout(10):
+            await served.channel.wait_for_state_change(ChannelConnectivity.READY)
+        other = await served.threads.GetThread(threads_pb2.GetThreadRequest(id="thread_1"), metadata=signed_in())
+        renewed.set()
+
+        assert other.id == "thread_1"
+        assert [event.seq async for event in events] == [2]
 
 
 async def test_a_callback_that_fails_does_not_keep_the_server_from_stopping() -> None:

@@ -97,12 +97,22 @@ async def serving(
     listen: str = "127.0.0.1:0",
     reflection: bool = False,
     default_deadline: float = 30.0,
+    connection_age: float | None = None,
+    notice: float = 0.0,
 ) -> AsyncIterator[Served]:
     """A server with the two services, stopped at the end."""
-    server = Server(listen, reflection=reflection, default_deadline=default_deadline, authenticate=TOKENS.verify)
+    server = Server(
+        listen,
+        reflection=reflection,
+        default_deadline=default_deadline,
+        authenticate=TOKENS.verify,
+        connection_age=connection_age,
+        notice=notice,
+    )
     server.add(THREADS, Threads(answer))
     server.add(MESSAGES, Messages(stream))
-    target = f"127.0.0.1:{await server.start()}"
+    await server.start()
+    target = server.address
     async with aio.insecure_channel(target) as channel:
         yield Served(server, target, channel, ThreadsServiceStub(channel), MessagesServiceStub(channel))
     await server.stop(0)
