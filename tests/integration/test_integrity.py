@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,11 +31,15 @@ from llmchat.threads.v1.thread_pb2 import Thread
 from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest, DeleteThreadRequest
 from llmchat.users.stored.v1.user_pb2 import UsernameRecord, UserRecord
 from llmchat.users.v1.users_service_pb2 import DeleteUserRequest
+from pydantic import SecretStr
 
 from libs.common.clock import timestamp, wall_clock
 from libs.common.context import Call, Caller, enter_call
 from libs.common.documents.system import LEASES
+from libs.common.process import Process, open_process
+from libs.common.settings import Settings
 from libs.common.store.port import CollectionSpec
+from services.__main__ import EMBEDDED
 from services.catalog.collections import MODELS
 from services.messages.collections import CHUNKS, CONVERSATIONS, MESSAGES
 from services.operations.collections import OPERATIONS
@@ -42,7 +48,7 @@ from services.threads.collections import THREADS
 from services.users.collections import USERNAMES, USERS
 from services.users.user import username_id
 from tests.integration.calling import SignedIn, eventually, refused
-from tests.integration.conftest import House
+from tests.integration.conftest import House, open_house
 from tests.integration.planting import plant, uproot
 from tests.integration.watching import watch
 from tests.standins.accounts import registration
@@ -205,14 +211,14 @@ async def life(house: House) -> Life:
 @pytest.fixture
 async def operator(house: House) -> AsyncIterator[SignedIn]:
     """Whoever holds the installation's key: signed in with a token that says so."""
-    async with stubs(house, OperationsServiceStub) as sign:
+    async with stubs(house.process, OperationsServiceStub) as sign:
         yield sign(house.process.tokens.issue_user("operator", True)[0])
 
 
 @asynccontextmanager
-async def stubs(house: House, stub: Callable[[aio.Channel], object]) -> AsyncIterator[Callable[[str], SignedIn]]:
+async def stubs(process: Process, stub: Callable[[aio.Channel], object]) -> AsyncIterator[Callable[[str], SignedIn]]:
     """Makes a stub that calls with a token."""
-    async with aio.insecure_channel(house.address) as channel:
+    async with aio.insecure_channel(process.server.address) as channel:
         yield lambda token: SignedIn(stub(channel), token)
 
 
@@ -253,6 +259,28 @@ async def test_a_house_in_use_has_no_orphans(house: House, life: Life, operator:
     assert found == []
     # Ada's account and username, three threads, two conversations with six messages, and what is told of those gone.
     assert summary.documents > 13
+
+
+async def test_answers_that_come_and_go_meanwhile_are_no_orphans(house: House, life: Life, operator: SignedIn) -> None:
+    ada = await house.person(life.user_id)
+    checked = asyncio.Event()
+
+    async def chat() -> None:
+        while not checked.is_set():
+            thread = await ada.threads.CreateThread(CreateThreadRequest())
+            for _ in range(3):
+                await watch(ada.messages.SendMessage(asking(thread.id, busy_policy=BUSY_POLICY_ENQUEUE)))
+
+    found, summary = await check(operator)
+    async with asyncio.TaskGroup() as people:
+        for _ in range(4):
+            people.create_task(chat())
+        while summary.documents < 150:
+            more, summary = await check(operator)
+            found += more
+        checked.set()
+
+    assert found == []
 
 
 @pytest.mark.parametrize("planted", PLANTS.values(), ids=PLANTS.keys())
@@ -338,9 +366,33 @@ async def test_one_service_may_be_checked_alone(house: House, life: Life, operat
     assert refusal.fields == {"services"}
 
 
+async def test_a_check_goes_through_services_in_other_processes_and_says_which_is_away(tmp_path: Path) -> None:
+    others = [service for service in EMBEDDED if service != "operations"]
+    async with AsyncExitStack() as stack:
+        house = await stack.enter_async_context(open_house(tmp_path, *others))
+        settings = Settings(
+            listen="127.0.0.1:0",
+            store_url="memory://",
+            secret_key=SecretStr((tmp_path / "secret.key").read_text()),
+            **{f"{service}_address": house.address for service in others},  # type: ignore[arg-type]
+        )
+        elsewhere = await stack.enter_async_context(open_process(settings, {"operations": EMBEDDED["operations"]}))
+        token, _ = elsewhere.tokens.issue_user("operator", True)
+        sign = await stack.enter_async_context(stubs(elsewhere, OperationsServiceStub))
+        await plant(house, "threads", THREADS, Thread(id="planted", user_id="gone"))
+
+        found, _ = await check(sign(token))
+        assert found == [("threads", "threads", "planted", "user", "gone")]
+
+        await house.process.server.stop(0)
+        with refused(StatusCode.UNAVAILABLE) as refusal:
+            await check(sign(token), "threads")
+        assert refusal.error.text.startswith("threads is away: ")
+
+
 async def test_only_an_administrator_checks(house: House, life: Life) -> None:
     tokens = house.process.tokens
-    async with stubs(house, OperationsServiceStub) as sign, aio.insecure_channel(house.address) as channel:
+    async with stubs(house.process, OperationsServiceStub) as sign, aio.insecure_channel(house.address) as channel:
         with refused(StatusCode.UNAUTHENTICATED):
             [step async for step in OperationsServiceStub(channel).CheckIntegrity(CheckIntegrityRequest())]
         for token, _ in (
@@ -356,7 +408,7 @@ async def test_only_the_operations_service_reads_references(house: House, life: 
     tokens = house.process.tokens
     scan = ScanReferencesRequest(service="threads")
     find = FindMissingRequest(service="threads", kind="thread", ids=[life.thread_id, "gone"])
-    async with stubs(house, IntegrityServiceStub) as sign:
+    async with stubs(house.process, IntegrityServiceStub) as sign:
         for token, _ in (
             tokens.issue_user(life.user_id, False),
             tokens.issue_user("operator", True),
