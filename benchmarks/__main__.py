@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import cascades, delivery, followers, growth, rpc, tokens
+from benchmarks import cascades, delivery, followers, growth, rpc, tokens, watchers
 from benchmarks.machine import describe_machine
 from benchmarks.options import Options
 from benchmarks.report import Report
@@ -15,6 +15,7 @@ _BENCHMARKS = {
     "tokens": tokens.measure,
     "growth": growth.measure,
     "followers": followers.measure,
+    "watchers": watchers.measure,
     "delivery": delivery.measure,
     "cascades": cascades.measure,
 }

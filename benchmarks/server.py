@@ -56,7 +56,7 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path | None, **settings: float) -> Iterator[Server]:
+def serving(folder: Path | None, **settings: float | str) -> Iterator[Server]:
     """A server that keeps its documents in `folder`, or in memory where there is none; `settings` as `LLMCHAT_…`."""
     key = secrets.token_bytes(32)
     environment = {
