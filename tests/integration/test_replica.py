@@ -17,6 +17,7 @@ from libs.client.child_process import child_process
 from libs.client.replica import Process, Replica, State
 from libs.common.errors import Precondition, Unavailable
 from tests.integration.calling import eventually
+from tests.integration.processes import is_running, state_of
 
 T = TypeVar("T")
 
@@ -126,10 +127,10 @@ async def test_a_frozen_replica_lives_on_when_it_thaws_and_stops_when_told(shell
 
     replica.freeze()
     assert replica.state.value == "frozen"
-    await soon(lambda: process_state(pid), lambda state: state == "T")
+    await soon(lambda: state_of(pid), lambda state: state == "T")
     replica.thaw()
     assert replica.state.value == "serving"
-    await soon(lambda: process_state(pid), lambda state: state == "S")
+    await soon(lambda: state_of(pid), lambda state: state == "S")
     replica.freeze()
     await replica.stop()
 
@@ -176,14 +177,3 @@ async def soon(read: Callable[[], T], holds: Callable[[T], object]) -> None:
         return read()
 
     await eventually(look, holds)
-
-
-def is_running(pid: int) -> bool:
-    """Whether there is such a process, other than one that has ended and only waits to be noticed."""
-    return process_state(pid) not in ("", "Z")
-
-
-def process_state(pid: int) -> str:
-    """The letter by which `ps` knows it; empty for a process that is not there."""
-    listed = os.popen(f"ps -o state= -p {pid}").read()  # noqa: S605 - a number of our own
-    return listed.strip()[:1]

@@ -18,8 +18,10 @@ from libs.common.context import Call, Caller, enter_call
 from libs.common.errors import DomainError, FieldViolation
 from libs.common.rpc.channels import Channels
 from libs.common.rpc.interceptors.deadline import deadline_in
+from libs.common.rpc.targets import open_channel
 from tests.integration.calling import eventually
-from tests.standins.rpc import TOKENS, Served, serving
+from tests.standins.dns import name_server
+from tests.standins.rpc import TOKENS, Served, serving, signed_in
 from tests.standins.wire import Wire
 
 GET = threads_pb2.GetThreadRequest(id="thread_1")
@@ -39,28 +41,34 @@ async def channels_to(target: str, default_deadline: float = 10.0) -> AsyncItera
     await channels.close()
 
 
-def replica(name: str, *, listen: str = "127.0.0.1:0") -> AbstractAsyncContextManager[Served]:
+def replica(
+    name: str, *, listen: str = "127.0.0.1:0", connection_age: float | None = None
+) -> AbstractAsyncContextManager[Served]:
     """A threads service that takes a moment and answers with its name."""
 
     async def answer(request: Any, call: Call) -> Message:
         await asyncio.sleep(0.002)
         return thread_pb2.Thread(title=name)
 
-    return serving(answer, listen=listen)
+    return serving(answer, listen=listen, connection_age=connection_age)
 
 
 @asynccontextmanager
-async def two_replicas(*, listen: str = "127.0.0.1:0") -> AsyncIterator[tuple[Served, Wire, Any]]:
-    """The first of two replicas, the wire to it, and a stub that is connected to both; `listen` is of the second."""
+async def two_replicas(*, second_host: str = "127.0.0.1") -> AsyncIterator[tuple[Served, Wire, Any]]:
+    """The first of two replicas, the wire to it, and a stub that is connected to both."""
     async with (
         replica("first") as first,
-        replica("second", listen=listen) as second,
-        Wire(int(first.target.rpartition(":")[2])) as wire,
-        channels_to(f"127.0.0.1:{wire.port},{second.target}") as channels,
+        replica("second") as second,
+        Wire(port(first)) as wire,
+        channels_to(f"127.0.0.1:{wire.port},{second_host}:{port(second)}") as channels,
     ):
         stub = channels.stub("threads", ThreadsServiceStub)
         await eventually(lambda: titles(stub, 4), lambda seen: len(set(seen)) > 1)
         yield first, wire, stub
+
+
+def port(served: Served) -> int:
+    return int(served.target.rpartition(":")[2])
 
 
 async def titles(stub: Any, calls: int) -> list[str]:
@@ -214,7 +222,7 @@ async def test_a_service_without_an_address_is_refused_and_the_setting_is_named(
 
 
 async def test_calls_go_round_the_replicas_whatever_family_their_addresses_are_of() -> None:
-    async with two_replicas(listen="[::1]:0") as (_, _, stub):
+    async with two_replicas(second_host="[::ffff:127.0.0.1]") as (_, _, stub):
         answered = await titles(stub, 4)
 
     assert sorted(answered) == ["first", "first", "second", "second"]
@@ -249,6 +257,21 @@ async def test_a_replica_that_comes_back_is_called_again() -> None:
 
         async with replica("back", listen=first.target):
             await eventually(lambda: titles(stub, 4), lambda seen: "back" in seen)
+
+
+async def test_a_new_replica_behind_a_name_is_found_when_a_connection_is_renewed() -> None:
+    async with name_server("127.0.0.1") as names, replica("first", connection_age=0.3) as first:
+        target = f"dns://127.0.0.1:{names.port}/threads.llmchat:{port(first)}"
+        async with open_channel(target, (("grpc.dns_min_time_between_resolutions_ms", 100),)) as channel:
+            stub = ThreadsServiceStub(channel)
+
+            async def answered() -> str:
+                return (await stub.GetThread(GET, metadata=signed_in())).title
+
+            assert await answered() == "first"
+            async with replica("second", listen=f"127.0.0.2:{port(first)}"):
+                names.addresses.append("127.0.0.2")
+                await eventually(answered, lambda name: name == "second")
 
 
 async def test_a_stream_is_followed_and_its_error_is_the_domains() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from libs.client.server_process import free_ports
 from libs.common.settings import SERVICES, address_setting
+from tests.integration.processes import is_running
 from tests.standins.terminal import CTRL_C, Terminal
 
 LLMCHAT = (sys.executable, "-c", "from libs.client.cli import main; main()")
@@ -50,7 +51,7 @@ def test_up_apart_shows_its_processes_starts_again_what_dies_and_stops_cleanly(t
 
         assert terminal.leave() == 0
     assert (tmp_path / "kept" / "logs" / "threads-1.log").exists()
-    assert not [pid for pid in pids.values() if Path(f"/proc/{pid}").exists()]
+    assert not [pid for pid in pids.values() if is_running(pid)]
 
 
 def test_up_apart_says_why_a_process_does_not_start(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def table() -> str:
 
 
 def row(name: str, field: FieldInfo) -> str:
-    default = "" if field.default is None else f"`{field.default}`"
+    default = "" if field.default in (None, "") else f"`{field.default}`"
     return f"| `LLMCHAT_{name.upper()}` | {default} | {field.description} |\n"
 
 

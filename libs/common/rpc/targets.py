@@ -14,7 +14,7 @@ from libs.common.errors import Invalid, Unavailable
 _SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
     # A replica that reports NOT_SERVING is left before it refuses: what a stopping server refuses comes as CANCELLED,
-    # which cannot be told from the end of a call (github.com/grpc/grpc/issues/41785), so no retry could mend it.
+    # which no retry policy may repeat.
     "healthCheckConfig": {"serviceName": ""},
     # A call that met a dying replica goes to another. Every change is known by its request_id, so a repeat is safe.
     "methodConfig": [
