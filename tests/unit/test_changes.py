@@ -23,7 +23,7 @@ def tell(changes: Changes, *ids: str) -> None:
     unit = Unit(MemoryStore([]), wall_clock())
     for id in ids:
         changes.tell(unit, "anna", id)
-    for action in unit.after_commit:
+    for action in unit.hints:
         action()
 
 

@@ -147,12 +147,12 @@ async def _commit(unit: Unit) -> None:
         # A caller that is cancelled from here on cannot take its writes back: what follows them happens too.
         await asyncio.shield(asyncio.create_task(_commit_and_follow(unit)))
     else:
-        await unit.commit()
+        await _commit_and_follow(unit)
 
 
 async def _commit_and_follow(unit: Unit) -> None:
     await unit.commit()
-    for action in unit.after_commit:
+    for action in (*unit.after_commit, *unit.hints):
         action()
 
 

@@ -44,6 +44,7 @@ class Unit:
         self._writes: dict[tuple[str, str], Write] = {}
         self._before_commit: list[Callable[[], Awaitable[None]]] = []
         self.after_commit: list[Callable[[], None]] = []
+        self.hints: list[Callable[[], None]] = []
         self.now = now
 
     async def find(self, spec: CollectionSpec[M], id: str) -> M | None:
@@ -116,6 +117,10 @@ class Unit:
     def then(self, action: Callable[[], None]) -> None:
         """Runs `action` once the commit has succeeded."""
         self.after_commit.append(action)
+
+    def hint(self, action: Callable[[], None]) -> None:
+        """As `then`, at less cost and for what may be lost: `action` does not run if the caller is cancelled."""
+        self.hints.append(action)
 
     async def commit(self) -> None:
         """Commits what is staged; does nothing when nothing is.

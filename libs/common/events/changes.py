@@ -33,7 +33,7 @@ class Changes:
 
     def tell(self, unit: Unit, key: str, id: str) -> None:
         """Has those who watch `key` look at the document `id`, once the unit is committed."""
-        unit.then(partial(self._bus.publish, self._channel(key), id.encode()))
+        unit.hint(partial(self._bus.publish, self._channel(key), id.encode()))
 
     @asynccontextmanager
     async def watch(self, key: str) -> AsyncIterator[Hints]:
