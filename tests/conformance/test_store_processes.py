@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import statistics
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,8 +20,8 @@ from llmchat.threads.v1.thread_pb2 import Thread
 from libs.common.store.decorators.journaled import JOURNAL
 from libs.common.store.port import CollectionSpec, Query, Store
 from libs.common.store.sqlite import SqliteStore
-from tests.conformance.acknowledging import all_ids, no_commit_is_torn
-from tests.conformance.specimens import DURABLE, OPENERS, THREADS, put, thread
+from tests.conformance.acknowledging import CALLERS, all_ids, no_commit_is_torn
+from tests.conformance.specimens import DURABLE, LEASES, OPENERS, THREADS, put, thread
 
 LONGER = int(os.environ.get("LLMCHAT_TEST_SHARING", "1"))
 
@@ -122,6 +123,21 @@ async def test_a_process_that_is_killed_in_its_commits_takes_nothing_along(
         for name, ids in zip(names, acknowledged, strict=True):
             assert [stored.id for stored in await shared.get_many(THREADS, ids)] == ids
             await no_commit_is_torn(shared, name)
+
+
+async def test_processes_that_commit_all_the_time_take_turns(
+    provider: str, shared: Store, start: Start, tmp_path: Path
+) -> None:
+    """Without turns one of them commits again and again, while the others wait for a gap."""
+    for process in [await start("acknowledging", provider, tmp_path, name) for name in "ab"]:
+        await line(process)
+    others: list[int] = []
+    for number in range(100 * LONGER):
+        before = await shared.count(Query.by_id(LEASES))
+        await shared.commit([put(thread(f"mine.{number}"), 0)])
+        others.append(await shared.count(Query.by_id(LEASES)) - before)
+    # A turn of each, with a commit of every caller.
+    assert CALLERS <= statistics.median(others) <= 3 * CALLERS
 
 
 async def test_a_query_sees_whole_commits_of_other_processes(

@@ -63,7 +63,7 @@ class Writer:
         self._waiting.append(unit)
         if not self._running:
             self._running = True
-            # Not at once: whoever else is about to commit in this turn of the loop joins.
+            # Not at once: whoever else is about to commit in this round of the loop joins.
             loop.call_soon(self._start)
         return unit.done
 
@@ -87,9 +87,10 @@ class Writer:
                 work()
             except (sqlite3.Error, OSError) as error:
                 failure = error
-            # A loop that is closed has nobody left who waits.
-            with suppress(RuntimeError):
+            try:
                 loop.call_soon_threadsafe(then, failure)
+            except RuntimeError:  # the loop is closed: nobody is left who waits
+                self._turn.pass_on()
         self._turn.close()
 
     def _start(self) -> None:
@@ -106,9 +107,12 @@ class Writer:
     def _refuse(self) -> None:
         """The turn has not come for too long: all that wait hear of it, and those that come now wait on."""
         self._refusal = asyncio.get_running_loop().call_later(self._patience, self._refuse)
-        refused = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        _log.error("%s: another process does not end its commit; %d units are refused", self._path, len(refused))
-        self._tell(refused, [Unavailable(f"{self._path}: another process does not end its commit") for _ in refused])
+        if self._waiting:
+            refused = list(self._waiting)
+            self._waiting.clear()
+            text = f"{self._path}: another process does not end its commit"
+            _log.error("%s; %d units are refused", text, len(refused))
+            self._tell(refused, [Unavailable(text) for _ in refused])
 
     def _go_on(self, error: Exception | None) -> None:
         """The thread has the turn, or could not wait for it."""
