@@ -68,21 +68,21 @@ class RemoteStore(MemoryStore):
         self._dice = dice
 
     async def get(self, spec: CollectionSpec[M], id: str) -> Stored[M] | None:
-        return await self._travel(super().get(spec, id))
+        return await self._travel(partial(super().get, spec, id))
 
     async def get_many(self, spec: CollectionSpec[M], ids: Sequence[str]) -> list[Stored[M]]:
-        return await self._travel(super().get_many(spec, ids))
+        return await self._travel(partial(super().get_many, spec, ids))
 
     async def query(self, query: Query[M]) -> list[Stored[M]]:
-        return await self._travel(super().query(query))
+        return await self._travel(partial(super().query, query))
 
     async def commit(self, writes: Sequence[Write]) -> None:
-        await self._travel(super().commit(writes))
+        await self._travel(partial(super().commit, writes))
 
-    async def _travel(self, call: Awaitable[T]) -> T:
+    async def _travel(self, call: Callable[[], Awaitable[T]]) -> T:
         for _ in range(self._dice.randrange(4)):
             await asyncio.sleep(0)
-        answer = await call
+        answer = await call()
         for _ in range(self._dice.randrange(4)):
             await asyncio.sleep(0)
         return answer
