@@ -272,8 +272,8 @@ class Generations:
         try:
             if not await self._begin_handed_over(message_id):
                 await self._end(message_id, INTERRUPTED, only_abandoned=True)
-        except DomainError:
-            _log.exception("%s, which its process left, could not be taken up", message_id)
+        except DomainError as error:
+            _log.warning("%s, which its process left, could not be taken up: %s", message_id, error.text)
 
     def _in_background(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)

@@ -64,6 +64,14 @@ class Server:
             answer = await health.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=_START_SECONDS)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
 
+    def freeze(self) -> None:
+        """SIGSTOP: it does nothing until `thaw`, and does not know that."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT: it goes on where it was."""
+        self._signal(signal.SIGCONT)
+
     async def kill(self) -> None:
         """SIGKILL, now; returns once the process is gone."""
         await self._end(signal.SIGKILL)
@@ -84,7 +92,11 @@ class Server:
             await self.kill()
 
     async def _end(self, number: signal.Signals) -> int:
+        process = self._signal(number)
+        async with asyncio.timeout(_START_SECONDS):
+            return await process.wait()
+
+    def _signal(self, number: signal.Signals) -> asyncio.subprocess.Process:
         assert self._process is not None
         self._process.send_signal(number)
-        async with asyncio.timeout(_START_SECONDS):
-            return await self._process.wait()
+        return self._process
