@@ -137,11 +137,12 @@ async def test_what_follows_a_commit_happens_once_and_only_after_it(documents: D
 
     async def work(unit: Unit) -> None:
         unit.create(THREADS, thread("thread_1"))
+        unit.hint(lambda: done.append("hint"))
         unit.then(lambda: done.append("after"))
         assert done == []
 
     await documents.unit(work)
-    assert done == ["after"]
+    assert done == ["after", "hint"]
 
 
 async def test_what_follows_a_commit_happens_although_its_caller_has_gone(clock: HeldClock) -> None:
