@@ -14,7 +14,6 @@ from services.operations.worker import Report, Work
 
 def title_generation(channels: Channels) -> Work:
     """The work of `OPERATION_TYPE_GENERATE_TITLE`. Repeating it is harmless: a thread that has a title keeps it."""
-
     messages = channels.stub("messages", MessagesServiceStub)
     threads = channels.stub("threads", ThreadsServiceStub)
 

@@ -204,9 +204,12 @@ class TestThreadDeleted:
         event = ThreadDeleted(thread_id="thread_1", user_id="alice")
         progress: str | None = ""
         steps = 0
+
+        async def step(unit: Unit) -> str | None:
+            return await handle(unit, event, progress or "")
+
         while progress is not None:
-            done = progress
-            progress = await documents.unit(lambda unit, done=done: handle(unit, event, done))
+            progress = await documents.unit(step)
             steps += 1
         assert steps == 3
 
