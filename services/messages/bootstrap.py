@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from llmchat.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from llmchat.messages.v1.messages_service_pb2 import DESCRIPTOR
 from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
@@ -30,6 +32,7 @@ async def bootstrap(process: Process) -> None:
     for provider in providers.values():
         process.stack.push_async_callback(provider.close)
     models = Models(channels.stub("catalog", CatalogServiceStub), providers)
+    process.background(partial(models.run, process.bus))
     # None where there are no other replicas.
     bus = None if process.exclusive else process.bus
     hub = Hub(settings.follower_queue, bus)

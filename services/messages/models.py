@@ -9,6 +9,9 @@ from llmchat.catalog.v1.catalog_service_pb2 import GetModelRequest
 from llmchat.catalog.v1.model_config_pb2 import ModelConfig
 
 from libs.common.errors import Precondition
+from libs.common.events.bus import Bus
+from libs.common.events.outbox import event_channel
+from libs.common.events.subscription import subscribed
 from services.messages.providers.open import Providers
 from services.messages.providers.port import Provider
 
@@ -19,12 +22,18 @@ _FRESH_SECONDS = 30
 
 
 class Models:
-    """Asks the catalog and remembers its answers for 30 seconds."""
+    """Asks the catalog and remembers its answers: for 30 seconds, or until a model is deprecated."""
 
     def __init__(self, catalog: CatalogServiceAsyncStub, providers: Providers) -> None:
         self._catalog = catalog
         self._providers = providers
         self._known: dict[str, tuple[float, ModelConfig]] = {}
+
+    async def run(self, bus: Bus) -> None:
+        """Forgets everything whenever a model is, or may have been, deprecated; until cancelled."""
+        async with subscribed(bus, event_channel("model.deprecated")) as deprecations:
+            async for _ in deprecations:
+                self._known.clear()
 
     async def get(self, model_id: str) -> ModelConfig:
         """The model.

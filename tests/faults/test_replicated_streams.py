@@ -183,6 +183,27 @@ async def test_cancelled_from_the_other_however_fast_it_is_written(
                 assert text.startswith(message.tokens.text)
 
 
+async def test_without_redis_each_token_comes_all_the_same(replicate: Replicate) -> None:
+    """By looking into the store now and then; and a cancel is not held up."""
+    one, other = (replicate(BUS_URL="redis://127.0.0.1:1", WATCHDOG="0.1") for _ in range(2))
+    await one.start()
+    await other.start()
+    async with both(one, other) as (here, there):
+        streams = [here.messages.SendMessage(asking(await new_thread(there), words(200))) for _ in range(2)]
+        seen = [await watch(stream, until=1) for stream in streams]
+        joined = [Seen(one_seen.message_id) for one_seen in seen]
+        viewers = [
+            asyncio.create_task(watch(there.messages.StreamTokens(one_seen.rest()), one_seen)) for one_seen in joined
+        ]
+        cancel = CancelGenerationRequest(message_id=joined[1].message_id)
+        ended = await there.messages.CancelGeneration(cancel)
+        async with asyncio.timeout(DEADLINE):
+            await asyncio.gather(*viewers, *(watch(*one_seen) for one_seen in zip(streams, seen, strict=True)))
+        assert joined[0].text == seen[0].text == words(200)
+        assert joined[1].tokens == seen[1].tokens == tokens_of(ended)
+        assert ended.status == MESSAGE_STATUS_CANCELLED
+
+
 @pytest.mark.parametrize(
     "failpoint",
     ["after_chunk_before_delivery=kill@20", "after_chunk_before_delivery=kill", "before_end_of_answer=kill"],

@@ -16,6 +16,8 @@ from llmchat.users.v1.user_pb2 import User, UserSettings
 from llmchat.users.v1.users_service_pb2 import GetUserRequest, UpdateUserRequest
 from llmchat.users.v1.users_service_pb2_grpc import UsersServiceStub
 
+from libs.common.errors import DomainError, Precondition
+from libs.common.rpc.status import from_rpc_error
 from tests.integration.calling import SignedIn, eventually, refused
 from tests.integration.conftest import House, Person
 from tests.integration.watching import watch
@@ -51,6 +53,32 @@ async def test_a_deprecated_model_is_not_available_and_names_what_replaces_it(ad
     assert await anna.catalog.GetModel(GetModelRequest(id="gpt-5-mini")) == deprecated
     again = await admin.DeprecateModel(DeprecateModelRequest(id="gpt-5-mini", replacement_id="gpt-5-nano"))
     assert again == deprecated, "what is deprecated stays as it is"
+
+
+async def test_a_deprecated_model_takes_no_new_questions(admin: SignedIn, anna: Person) -> None:
+    """From that moment on, though it has just been used."""
+    thread_id = (await anna.threads.CreateThread(CreateThreadRequest(title="t"))).id
+    question = SendMessageRequest(thread_id=thread_id, model_id="echo", content="hello", request_id="first")
+    answered = await watch(anna.messages.SendMessage(question))
+
+    await admin.DeprecateModel(DeprecateModelRequest(id="echo", replacement_id="gpt-5"))
+
+    async def refusal() -> DomainError | None:
+        try:
+            await watch(
+                anna.messages.SendMessage(SendMessageRequest(thread_id=thread_id, model_id="echo", content="?"))
+            )
+        except aio.AioRpcError as error:
+            return from_rpc_error(error)
+        return None
+
+    error = await eventually(refusal, lambda error: error is not None)
+    assert isinstance(error, Precondition)
+    assert (error.reason, error.metadata) == ("MODEL_UNAVAILABLE", {"replacement_id": "gpt-5"})
+    repeated = await watch(anna.messages.SendMessage(question))
+    assert (repeated.message_id, repeated.text) == (answered.message_id, "hello"), (
+        "a repeat gets the first one's answer"
+    )
 
 
 async def test_only_a_model_in_use_replaces_another(admin: SignedIn, anna: Person) -> None:
