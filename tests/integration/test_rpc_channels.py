@@ -250,6 +250,29 @@ async def test_a_replica_whose_connection_breaks_in_the_middle_of_calls_is_felt_
             wire.cut()
 
 
+async def test_a_call_over_a_connection_on_which_nothing_goes_any_more_is_repeated() -> None:
+    impatient = [
+        ("grpc.keepalive_time_ms", 500),
+        ("grpc.keepalive_timeout_ms", 500),
+        ("grpc.http2.ping_timeout_ms", 500),
+    ]
+    async with (
+        replica("first") as first,
+        replica("second") as second,
+        Wire(port(first)) as wire,
+        open_channel(f"127.0.0.1:{wire.port},{second.target}", impatient) as channel,
+    ):
+        stub = ThreadsServiceStub(channel)
+
+        async def answered() -> str:
+            return (await stub.GetThread(GET, metadata=signed_in(), timeout=20)).title
+
+        await eventually(answered, lambda name: name == "first")
+        wire.hold()
+
+        assert "second" in await asyncio.gather(*(answered() for _ in range(4)))
+
+
 async def test_a_replica_that_comes_back_is_called_again() -> None:
     async with two_replicas() as (first, _, stub):
         await first.server.stop(grace=0)

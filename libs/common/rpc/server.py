@@ -142,7 +142,7 @@ class Server:
         await self._health.set(name, statuses.SERVING if healthy else statuses.NOT_SERVING)
 
     async def stop(self, grace: float) -> None:
-        """Reports NOT_SERVING, gives notice, runs `on_stopping`, refuses new calls, cuts others after `grace` seconds."""
+        """Reports NOT_SERVING, gives notice, runs `on_stopping`, refuses new calls, cuts the rest after `grace` (s)."""
         if self._server is None:
             return
         await self._health.enter_graceful_shutdown()
