@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from google.protobuf.message import Message
 from llmchat.events.v1.events_pb2 import ThreadDeleted
 from llmchat.events.v1.events_service_pb2 import PullEventsRequest, PullEventsResponse
-from llmchat.store.v1.outbox_pb2 import OutboxEvent
+from llmchat.store.v1.outbox_pb2 import Acknowledgement, OutboxEvent
 from llmchat.threads.v1.thread_pb2 import Thread
 
 from libs.common.clock import wall_clock
@@ -269,6 +269,33 @@ class TestOrder:
             await owner.documents.unit(lambda unit: owner.outbox.replay(unit, events[0].id))
             await owner.settled()
             assert await effects(documents) == {"good": 1, "bad": 1, "after bad": 1}
+
+    async def test_what_failed_once_can_be_pulled_however_often_it_is_published_in_vain(self) -> None:
+        owner = Owner(LosingBus())
+        await owner.delete("thread_1")
+        event_id = (await owner.unsettled())[0].id
+        await owner.outbox.acknowledge(Acknowledgement(consumer=CONSUMERS[0], event_id=event_id, failed=True))
+        request = PullEventsRequest(owner="threads", consumer=CONSUMERS[0])
+        assert not (await owner.pull(request)).events
+        async with running(owner.outbox.run):
+            await eventually(owner.unsettled, lambda events: events[0].redeliveries >= 3)
+            assert [event.id for event in (await owner.pull(request)).events] == [event_id]
+
+    async def test_an_event_is_parked_at_its_twentieth_failure_and_what_is_said_of_it_later_counts_no_more(self) -> None:
+        owner = Owner(LosingBus())
+        await owner.delete("thread_1")
+        (event,) = await owner.unsettled()
+        failure = Acknowledgement(consumer=CONSUMERS[0], event_id=event.id, failed=True)
+        for _ in range(19):
+            await owner.outbox.acknowledge(failure)
+        assert not (await owner.unsettled())[0].is_parked
+
+        await owner.outbox.acknowledge(failure)
+        (parked,) = await owner.unsettled()
+        assert (parked.is_parked, parked.attempts) == (True, 20)
+
+        await owner.outbox.acknowledge(failure)
+        assert await owner.unsettled() == [parked]
 
     async def test_a_consumer_that_is_away_parks_nothing(self) -> None:
         bus = InProcessBus()

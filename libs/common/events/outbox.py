@@ -51,6 +51,11 @@ def _reading(event_id: str) -> int:
     return int(event_id.removeprefix(f"{OUTBOX.id_prefix}_")[:_DIGITS], 16)
 
 
+def _may_be_tried(event: OutboxEvent, now: int) -> bool:
+    """Whether the pause after a failure is over. Who delivers it again puts off its next delivery, not this."""
+    return not event.attempts or event.redeliveries > 0 or milliseconds(event.next_attempt_at) <= now
+
+
 class Outbox:
     """One service's outgoing events. `run` redelivers what is unsettled and takes the acknowledgements in.
 
@@ -135,7 +140,7 @@ class Outbox:
             for event in events
             if consumer in event.waiting_for
             and not event.is_parked
-            and (not event.attempts or milliseconds(event.next_attempt_at) <= now)
+            and _may_be_tried(event, now)
             and await self._is_first(event)
         ]
         return due, events[-1].id if len(events) == _PAGE else ""
@@ -203,13 +208,14 @@ class Outbox:
         event = await unit.find(OUTBOX, acknowledgement.event_id)
         if event is None or acknowledgement.consumer not in event.waiting_for:
             return
-        if acknowledgement.failed:
-            self._postpone(unit, event)
-        else:
+        if not acknowledgement.failed:
             await self._settle(unit, event, acknowledgement.consumer)
+        elif not event.is_parked:
+            self._postpone(unit, event)
 
     def _postpone(self, unit: Unit, event: OutboxEvent) -> None:
         event.attempts += 1
+        event.redeliveries = 0
         if event.attempts >= _ATTEMPTS_BEFORE_PARKING:
             event.is_parked = True
             event.parked_at.CopyFrom(timestamp(unit.now))
