@@ -18,6 +18,7 @@ from llmchat.messages.v1.message_pb2 import (
     Message,
 )
 from llmchat.messages.v1.messages_service_pb2 import (
+    BUSY_POLICY_ENQUEUE,
     CancelGenerationRequest,
     GetMessageRequest,
     ListMessagesRequest,
@@ -234,6 +235,21 @@ async def test_an_orderly_stop_sends_viewers_elsewhere_and_keeps_what_was_said(p
             assert tokens_of(message) == seen.tokens
             assert seen.tokens[: len(before)] == before
             assert 10 <= seen.seq < 600
+
+
+async def test_what_waits_at_an_orderly_stop_is_answered_after_the_restart(pace: None, tmp_path: Path) -> None:
+    async with open_house(tmp_path / "data") as house:
+        person = await house.person()
+        thread_id = await new_thread(person)
+        running = await watch(person.messages.SendMessage(ask(thread_id, 600)), until=1)
+        question = ask(thread_id, 5)
+        question.busy_policy = BUSY_POLICY_ENQUEUE
+        waiting = await watch(person.messages.SendMessage(question), until=0)
+    async with open_house(tmp_path / "data") as house:
+        person = await house.person(person.user_id)
+        await see_the_rest(person, waiting)
+        assert waiting.text == text_of(5)
+        assert (await stored(person, running.message_id)).error.code == "INTERRUPTED"
 
 
 @contextmanager
