@@ -297,6 +297,22 @@ class TestOrder:
         await owner.outbox.acknowledge(failure)
         assert await owner.unsettled() == [parked]
 
+    async def test_the_twentieth_failure_parks_an_event_and_later_ones_count_no_more(self) -> None:
+        owner = Owner(LosingBus())
+        await owner.delete("thread_1")
+        (event,) = await owner.unsettled()
+        failure = Acknowledgement(consumer=CONSUMERS[0], event_id=event.id, failed=True)
+        for _ in range(19):
+            await owner.outbox.acknowledge(failure)
+        assert not (await owner.unsettled())[0].is_parked
+
+        await owner.outbox.acknowledge(failure)
+        (parked,) = await owner.unsettled()
+        assert (parked.is_parked, parked.attempts) == (True, 20)
+
+        await owner.outbox.acknowledge(failure)
+        assert await owner.unsettled() == [parked]
+
     async def test_a_consumer_that_is_away_parks_nothing(self) -> None:
         bus = InProcessBus()
         owner = Owner(bus, interval=0.0005)
