@@ -281,22 +281,6 @@ class TestOrder:
             await eventually(owner.unsettled, lambda events: events[0].redeliveries >= 3)
             assert [event.id for event in (await owner.pull(request)).events] == [event_id]
 
-    async def test_an_event_is_parked_at_its_twentieth_failure_and_what_is_said_of_it_later_counts_no_more(self) -> None:
-        owner = Owner(LosingBus())
-        await owner.delete("thread_1")
-        (event,) = await owner.unsettled()
-        failure = Acknowledgement(consumer=CONSUMERS[0], event_id=event.id, failed=True)
-        for _ in range(19):
-            await owner.outbox.acknowledge(failure)
-        assert not (await owner.unsettled())[0].is_parked
-
-        await owner.outbox.acknowledge(failure)
-        (parked,) = await owner.unsettled()
-        assert (parked.is_parked, parked.attempts) == (True, 20)
-
-        await owner.outbox.acknowledge(failure)
-        assert await owner.unsettled() == [parked]
-
     async def test_the_twentieth_failure_parks_an_event_and_later_ones_count_no_more(self) -> None:
         owner = Owner(LosingBus())
         await owner.delete("thread_1")
