@@ -5,25 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
-from google.protobuf.message import Message as AnyMessage
 from grpc import StatusCode, aio
-from llmchat.catalog.v1.model_config_pb2 import ModelConfig
 from llmchat.integrity.v1.integrity_service_pb2 import FindMissingRequest, ScanReferencesRequest
 from llmchat.integrity.v1.integrity_service_pb2_grpc import IntegrityServiceStub
-from llmchat.messages.stored.v1.stream_pb2 import Chunk, Conversation, Turns
-from llmchat.messages.v1.message_pb2 import MESSAGE_STATUS_GENERATING, ROLE_ASSISTANT, Message
+from llmchat.messages.stored.v1.stream_pb2 import Chunk, Conversation
 from llmchat.messages.v1.messages_service_pb2 import (
     BUSY_POLICY_ENQUEUE,
     CancelGenerationRequest,
     SendMessageRequest,
 )
-from llmchat.operations.v1.operation_pb2 import OPERATION_STATUS_COMPLETED, OPERATION_TYPE_DELETE_USER, Operation
+from llmchat.operations.v1.operation_pb2 import OPERATION_TYPE_DELETE_USER
 from llmchat.operations.v1.operations_service_pb2 import CheckIntegrityRequest, CheckIntegrityResponse, CheckSummary
 from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
 from llmchat.store.v1.lease_pb2 import Lease
@@ -38,9 +33,7 @@ from libs.common.context import Call, Caller, enter_call
 from libs.common.documents.system import LEASES
 from libs.common.process import Process, open_process
 from libs.common.settings import Settings
-from libs.common.store.port import CollectionSpec
 from services.__main__ import EMBEDDED
-from services.catalog.collections import MODELS
 from services.messages.collections import CHUNKS, CONVERSATIONS, MESSAGES
 from services.operations.collections import OPERATIONS
 from services.operations.integrity import IntegrityCheck
@@ -49,149 +42,13 @@ from services.users.collections import USERNAMES, USERS
 from services.users.user import username_id
 from tests.integration.calling import SignedIn, eventually, refused
 from tests.integration.conftest import House, open_house
+from tests.integration.orphans import PLANTS, Life, Plant, message, operation
 from tests.integration.planting import plant, uproot
 from tests.integration.watching import watch
 from tests.standins.accounts import registration
 
-# What a document refers to by kind and id, after the service and collection it is in and its own id.
+# Where a document is and its id, then the kind and the id of what it refers to.
 Found = tuple[str, str, str, str, str]
-
-
-@dataclass(frozen=True)
-class Life:
-    """What there is in a house where somebody lives, for planted documents to refer to."""
-
-    replica: str
-    user_id: str
-    thread_id: str
-    empty_thread_id: str
-    answer_id: str
-
-
-@dataclass(frozen=True)
-class Plant:
-    """An orphan: the document, where it is put, and what it is to be found for."""
-
-    service: str
-    spec: CollectionSpec[Any]
-    document: Callable[[Life], AnyMessage]
-    kind: str
-    missing_id: Callable[[Life], str] = lambda life: "gone"
-
-
-def message(life: Life, **fields: Any) -> Message:
-    there = {"thread_id": life.thread_id, "user_id": life.user_id, "model_id": "echo"}
-    return Message(id="planted", **{**there, **fields})
-
-
-def operation(life: Life, **fields: Any) -> Operation:
-    return Operation(id="planted", **{"user_id": life.user_id, "status": OPERATION_STATUS_COMPLETED, **fields})
-
-
-def turns(life: Life, **fields: Any) -> Conversation:
-    return Conversation(id=life.empty_thread_id, user_id=life.user_id, turns={"echo": Turns(**fields)})
-
-
-def lease(life: Life) -> Lease:
-    """Held by the running process, which therefore does not look after it."""
-    return Lease(id="planted", holder=life.replica, expires_at=timestamp(wall_clock() + 3_600_000))
-
-
-PLANTS = {
-    "an account without its username": Plant(
-        "users",
-        USERS,
-        lambda life: UserRecord(id="planted", username="gone"),
-        "username",
-        lambda life: sha256(b"gone").hexdigest(),
-    ),
-    "a username without its account": Plant(
-        "users", USERNAMES, lambda life: UsernameRecord(id="planted", user_id="gone"), "user"
-    ),
-    "a thread without its person": Plant("threads", THREADS, lambda life: Thread(id="planted", user_id="gone"), "user"),
-    "a thread with an unknown model": Plant(
-        "threads",
-        THREADS,
-        lambda life: Thread(id="planted", user_id=life.user_id, active_models=["gone"]),
-        "model",
-    ),
-    "a conversation without its thread": Plant(
-        "messages", CONVERSATIONS, lambda life: Conversation(id="gone", user_id=life.user_id), "thread"
-    ),
-    "a conversation without its person": Plant(
-        "messages", CONVERSATIONS, lambda life: Conversation(id=life.empty_thread_id, user_id="gone"), "user"
-    ),
-    "a turn of no message": Plant(
-        "messages", CONVERSATIONS, lambda life: turns(life, running="gone"), "unfinished answer"
-    ),
-    "a turn of an answer that has ended": Plant(
-        "messages",
-        CONVERSATIONS,
-        lambda life: turns(life, running=life.answer_id),
-        "unfinished answer",
-        lambda life: life.answer_id,
-    ),
-    "a turn that an answer waits for which has ended": Plant(
-        "messages",
-        CONVERSATIONS,
-        lambda life: turns(life, waiting=[life.answer_id]),
-        "unfinished answer",
-        lambda life: life.answer_id,
-    ),
-    "a message without its conversation": Plant(
-        "messages",
-        MESSAGES,
-        lambda life: message(life, thread_id=life.empty_thread_id),
-        "conversation",
-        lambda life: life.empty_thread_id,
-    ),
-    "a message without its person": Plant("messages", MESSAGES, lambda life: message(life, user_id="gone"), "user"),
-    "an answer without its question": Plant(
-        "messages",
-        MESSAGES,
-        lambda life: message(life, role=ROLE_ASSISTANT, question_id="gone"),
-        "message",
-    ),
-    "an answer of an unknown model": Plant("messages", MESSAGES, lambda life: message(life, model_id="gone"), "model"),
-    "an answer that is generated by nobody": Plant(
-        "messages",
-        MESSAGES,
-        lambda life: message(life, status=MESSAGE_STATUS_GENERATING),
-        "generation",
-        lambda life: "planted",
-    ),
-    "tokens of no running generation": Plant(
-        "messages",
-        CHUNKS,
-        lambda life: Chunk(id=f"{life.answer_id}.generation.000001"),
-        "generation",
-        lambda life: life.answer_id,
-    ),
-    "a fence that nothing reminds of": Plant(
-        "messages",
-        CHUNKS,
-        lambda life: Chunk(id=f"{life.answer_id}.generation.000001", is_fence=True),
-        "fence's lease",
-        lambda life: life.answer_id,
-    ),
-    "a lease without its answer": Plant("messages", LEASES, lease, "message", lambda life: "planted"),
-    "a model replaced by none there is": Plant(
-        "catalog", MODELS, lambda life: ModelConfig(id="planted", replacement_id="gone"), "model"
-    ),
-    "an operation without its person": Plant(
-        "operations", OPERATIONS, lambda life: operation(life, user_id="gone"), "user"
-    ),
-    "an operation without its thread": Plant(
-        "operations", OPERATIONS, lambda life: operation(life, thread_id="gone"), "thread"
-    ),
-    "an operation without its message": Plant(
-        "operations", OPERATIONS, lambda life: operation(life, message_id="gone"), "message"
-    ),
-    "an operation with an unknown model": Plant(
-        "operations", OPERATIONS, lambda life: operation(life, model_id="gone"), "model"
-    ),
-    "a lease without its operation": Plant("operations", LEASES, lease, "operation", lambda life: "planted"),
-}
 
 
 @pytest.fixture
