@@ -23,8 +23,8 @@ _SERVICE_CONFIG = {
             "retryPolicy": {
                 "maxAttempts": 5,
                 "initialBackoff": "0.05s",
-                "maxBackoff": "0.5s",
-                "backoffMultiplier": 2,
+                "maxBackoff": "1s",
+                "backoffMultiplier": 3,
                 "retryableStatusCodes": ["UNAVAILABLE"],
             },
         }
@@ -33,10 +33,10 @@ _SERVICE_CONFIG = {
 
 _OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
-    # A replica that is back is found within a second; gRPC's own longest pause is two minutes.
+    # A replica that is back is found before the retries end; gRPC's own longest pause is two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 5_000),
-    ("grpc.max_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 500),
     # New replicas behind a name are found when a connection ends, at most this often.
     ("grpc.dns_min_time_between_resolutions_ms", 5_000),
     # A peer that vanished or froze is found within 16 s, and its calls go to another. gRPC by itself waits a minute for
