@@ -70,7 +70,7 @@ class Streams:
 
     async def _open(self, message_id: str, after_seq: int) -> Message:
         message = await self._documents.get(MESSAGES, message_id)
-        if after_seq and not has_ended(message) and not await self._stored(message, after_seq - 1):
+        if after_seq and not has_ended(message) and not await self._has_stored(message, after_seq):
             # No such token, unless the answer ended in between and took its chunks along.
             message = await self._documents.get(MESSAGES, message_id)
             if not has_ended(message):
@@ -78,6 +78,10 @@ class Streams:
         if has_ended(message) and after_seq > len(message.tokens.lengths):
             raise _beyond()
         return message
+
+    async def _has_stored(self, message: Message, seq: int) -> bool:
+        """Whether there is such a token. Others may have read it before its writer here hears that it is stored."""
+        return bool(await self._stored(message, seq - 1) or await read_tokens(self._documents, message, seq - 1))
 
     async def _stored(self, message: Message, after_seq: int) -> list[str]:
         if has_ended(message):

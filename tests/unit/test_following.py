@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import pytest
+from llmchat.messages.stored.v1.stream_pb2 import Chunk
 from llmchat.messages.v1.message_pb2 import MESSAGE_STATUS_COMPLETE
 
 from libs.common.events.bus import GAP, Sink
 from libs.common.events.in_process_bus import InProcessBus
+from libs.common.store.memory import MemoryStore
+from libs.common.store.port import Put, Write
 from tests.integration.watching import Seen
 from tests.unit.replicas import Installation, Replica, installed, said
 
@@ -56,6 +59,22 @@ class SlowBus(InProcessBus):
             await self.stands.wait()
         async with super().subscribe(sink, *channels):
             yield
+
+
+class LateStore:
+    """A stand-in for a replica's way to the store: that a chunk is stored is heard when the test lets it be heard."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+        self.answers = asyncio.Event()
+
+    async def commit(self, writes: Sequence[Write]) -> None:
+        await self._store.commit(writes)
+        if any(isinstance(write, Put) and isinstance(write.message, Chunk) for write in writes):
+            await self.answers.wait()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
 
 
 class LostBus(InProcessBus):
@@ -151,6 +170,22 @@ async def test_after_any_token_and_on_any_replica(installation: Installation) ->
         assert (await viewer).tokens == TOKENS
     for seq in range(len(TOKENS) + 1):
         assert (await others[seq % 2].follow(message_id, Seen(message_id, TOKENS[:seq]))).tokens == TOKENS
+
+
+async def test_after_a_token_of_which_its_writer_has_not_heard_yet_that_it_is_stored(
+    installation: Installation,
+) -> None:
+    store = LateStore(installation.store)
+    one, other = installation.replica("one", store=store), installation.replica("other")  # type: ignore[arg-type]
+    message_id = await one.ask()
+    one.model.say("a")
+    await installation.stored(message_id, ["a"])
+    seen = await other.follow(message_id, until=1)
+    viewer = one.follow(message_id, seen)
+    store.answers.set()
+    one.model.say("b")
+    one.model.finish()
+    assert (await viewer).tokens == ["a", "b"]
 
 
 async def test_a_queued_answer_that_begins_elsewhere(installation: Installation) -> None:
