@@ -46,7 +46,9 @@ class Settings(BaseSettings):
     inbox_lease: float = Field(
         default=15, gt=0, description="Seconds after which a silent handler of a large event counts as dead."
     )
-    failpoints: str = Field(default="", description="For tests of crashes: `NAME=ACTION[@N],…`; an action is kill, freeze or error.")
+    failpoints: str = Field(
+        default="", description="For tests of crashes: `NAME=ACTION[@N],…`; an action is kill, freeze or error."
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least severe log line."
     )
