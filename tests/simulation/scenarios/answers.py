@@ -1,0 +1,79 @@
+"""What must be true of answers in every scenario that has some."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmchat.messages.v1.message_pb2 import MESSAGE_STATUS_COMPLETE, ROLE_ASSISTANT, Message
+
+from libs.common.store.port import Put, Write
+from libs.common.token_text import split_tokens
+from services.messages.collections import CONVERSATIONS, MESSAGES
+from services.messages.rules import has_ended
+from services.threads.collections import THREADS
+from tests.simulation.client import Reader
+from tests.simulation.house import House
+from tests.simulation.simulation import Simulation
+
+
+class AnswersEndOnce:
+    """Watches every commit: an answer that has ended never changes again."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._ended: dict[str, bytes] = {}
+        simulation.observe("messages", self._look)
+
+    def _look(self, writes: Sequence[Write]) -> None:
+        for write in writes:
+            if isinstance(write, Put) and isinstance(write.message, Message) and has_ended(write.message):
+                body = write.message.SerializeToString(deterministic=True)
+                held = self._ended.setdefault(write.id, body) == body
+                self._simulation.require(held, f"{write.id}: ended, and changed after that")
+
+
+def check_reader(simulation: Simulation, reader: Reader, answer: Message) -> None:
+    """What was read is what is stored, up to where it was read."""
+    stored = split_tokens(answer.tokens, reader.after_seq)
+    name = f"{answer.id} from {reader.after_seq}"
+    simulation.require(reader.tokens == stored[: len(reader.tokens)], f"{name}: read {reader.tokens}, stored {stored}")
+    if reader.ended is not None:
+        simulation.require(reader.tokens == stored, f"{name}: it ended after {len(reader.tokens)} of {len(stored)}")
+        simulation.require(reader.ended.status == answer.status, f"{name}: it ended in another way than is stored")
+
+
+def check_answer(simulation: Simulation, house: House, answer: Message) -> None:
+    """It has ended, with tokens of one attempt: all of them where it is complete."""
+    tokens = split_tokens(answer.tokens, 0)
+    attempts = {int(token.partition(".")[0]) for token in tokens}
+    simulation.require(has_ended(answer), f"{answer.id}: it has not ended")
+    simulation.require(len(attempts) <= 1, f"{answer.id}: spliced of {sorted(attempts)}")
+    for attempt in attempts:
+        wanted = [f"{attempt}.{number} " for number in range(1, len(tokens) + 1)]
+        simulation.require(tokens == wanted, f"{answer.id}: its tokens are {tokens}")
+        if answer.status == MESSAGE_STATUS_COMPLETE:
+            simulation.require(len(tokens) == house.said[attempt], f"{answer.id}: complete, and tokens are missing")
+
+
+def check_conversations(simulation: Simulation) -> None:
+    """Nobody's turn is left, places are taken once and without gaps, and each thread has counted every answer once."""
+    messages = simulation.engine("messages")
+    threads = simulation.engine("threads")
+    for conversation in messages.all(CONVERSATIONS):
+        said = [one for one in messages.all(MESSAGES) if one.thread_id == conversation.id]
+        for model_id, turns in sorted(conversation.turns.items()):
+            free = not turns.running and not turns.waiting
+            simulation.require(free, f"{conversation.id}: {model_id} still has a turn: {turns}")
+        if conversation.deleted:
+            simulation.require(not said, f"{conversation.id}: deleted, and holds messages")
+            continue
+        places = sorted(one.position for one in said)
+        simulation.require(places == list(range(1, len(said) + 1)), f"{conversation.id}: places {places}")
+        thread = threads.find(THREADS, conversation.id)
+        if thread is not None:
+            answers = [one for one in said if one.role == ROLE_ASSISTANT]
+            total = 2 * len(answers)
+            simulation.require(thread.total_messages == total, f"{thread.id}: {thread.total_messages}, not {total}")
+            used = sum(usage.total_tokens_used for usage in thread.models.values())
+            tokens = sum(one.context_tokens + one.total_tokens for one in answers)
+            simulation.require(used == tokens, f"{thread.id}: {used} tokens, not {tokens}")

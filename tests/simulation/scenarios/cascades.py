@@ -1,0 +1,285 @@
+"""People whose threads, and who themselves, are deleted while everything else goes on.
+
+No orphan remains, every deletion completes and is complete, what others were told is stored is there, totals are right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+from llmchat.catalog.v1.catalog_service_pb2 import DeprecateModelRequest
+from llmchat.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from llmchat.messages.v1.message_pb2 import ROLE_ASSISTANT
+from llmchat.messages.v1.messages_service_pb2 import (
+    BUSY_POLICY_ENQUEUE,
+    BUSY_POLICY_INTERRUPT,
+    BUSY_POLICY_REJECT,
+    SendMessageRequest,
+)
+from llmchat.operations.v1.operation_pb2 import OPERATION_STATUS_COMPLETED, Operation
+from llmchat.operations.v1.operations_service_pb2 import CheckIntegrityRequest, CheckSummary, WatchOperationRequest
+from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
+from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest, DeleteThreadRequest
+from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
+from llmchat.users.v1.users_service_pb2 import CreateUserRequest, DeleteUserRequest
+from llmchat.users.v1.users_service_pb2_grpc import UsersServiceStub
+
+from libs.common.errors import Exhausted, NotFound, Precondition
+from libs.common.store.port import Delete, Write
+from services.messages.collections import MESSAGES
+from services.operations.collections import OPERATIONS, SYSTEM
+from services.operations.operation import has_ended
+from services.threads.collections import THREADS
+from services.users.collections import USERNAMES, USERS
+from tests.simulation.client import TRANSIENT, Person, Reader
+from tests.simulation.house import House
+from tests.simulation.orphans import orphans
+from tests.simulation.scenarios.answers import AnswersEndOnce, check_answer, check_conversations, check_reader
+from tests.simulation.simulation import Simulation
+
+_ENDS_WITHIN = 150.0
+_MODELS = ("gpt-5", "gpt-5-mini", "claude-3.5-sonnet")
+
+
+async def run(simulation: Simulation) -> None:
+    """Lives through storms, waits for the calm, and looks for what should not be there, and for what should."""
+    house = House(simulation)
+    with house.patched():
+        await _Town(simulation, house).run()
+
+
+class _Inhabitant:
+    """One person: what they were told is theirs, and what they have begun to delete."""
+
+    def __init__(self, user_id: str) -> None:
+        self.user_id = user_id
+        self.threads: list[str] = []
+        self.readers: dict[str, list[Reader]] = {}
+        self.deleting: set[str] = set()
+        self.is_leaving = False
+
+
+class _Town:
+    def __init__(self, simulation: Simulation, house: House) -> None:
+        self._simulation = simulation
+        self._house = house
+        self._inhabitants: list[_Inhabitant] = []
+        # Deprecated models, and what replaces each.
+        self._deprecated: dict[str, str] = {}
+        self._under_way: list[asyncio.Task[None]] = []
+        self._removed = _Removed(simulation)
+        self._ends = AnswersEndOnce(simulation)
+
+    async def run(self) -> None:
+        simulation, random = self._simulation, self._simulation.random
+        few = (1, 1, 2)
+        self._house.start(
+            {
+                "catalog": 1,
+                "users": random.choice(few),
+                "threads": random.choice(few),
+                "messages": random.choice((1, 2, 2, 3)),
+                "operations": random.choice(few),
+            }
+        )
+        simulation.storm()
+        async with asyncio.TaskGroup() as tasks:
+            load = [self._begin(tasks, self._live(tasks, number)) for number in range(random.randint(1, 3))]
+            if simulation.chance(0.3):
+                load.append(self._begin(tasks, self._deprecate()))
+            await asyncio.wait(load, timeout=random.choice((5, 20, 40)))
+            simulation.calm()
+            await simulation.settled(self._is_over, _ENDS_WITHIN, "everything that was asked for is done")
+        await simulation.settled(self._is_settled, _ENDS_WITHIN, "all events are settled, all operations ended")
+        if simulation.chance(0.1):
+            await self._ask_for_orphans()
+        self._check()
+
+    def _begin(self, tasks: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = tasks.create_task(work)
+        self._under_way.append(task)
+        return task
+
+    def _is_over(self) -> bool:
+        return all(task.done() for task in self._under_way)
+
+    def _is_settled(self) -> bool:
+        operations = self._simulation.engine("operations").all(OPERATIONS)
+        return self._simulation.is_settled() and all(has_ended(operation) for operation in operations)
+
+    # What people do.
+
+    async def _live(self, tasks: asyncio.TaskGroup, number: int) -> None:
+        random = self._simulation.random
+        request = CreateUserRequest(
+            username=f"person{number}@example.com", display_name="Ada", password="correct", request_id=f"{number}"
+        )
+        user = await Person(self._simulation, "").ask("users", UsersServiceStub, "CreateUser", request)
+        one, person = _Inhabitant(user.id), Person(self._simulation, user.id)
+        self._inhabitants.append(one)
+        for _ in range(random.randint(0, 3)):
+            self._begin(tasks, self._keep_thread(tasks, one, person))
+            await asyncio.sleep(random.choice((0, 0.01, 1)))
+        if random.random() < 0.6:
+            await asyncio.sleep(random.choice((0, 0.1, 1, 5)))
+            await self._leave(one, person)
+
+    async def _keep_thread(self, tasks: asyncio.TaskGroup, one: _Inhabitant, person: Person) -> None:
+        random = self._simulation.random
+        try:
+            request = CreateThreadRequest(request_id=person.request_id())
+            thread = await person.ask("threads", ThreadsServiceStub, "CreateThread", request)
+        except NotFound:
+            self._simulation.require(one.is_leaving, f"{one.user_id} may make no thread")
+            return
+        one.threads.append(thread.id)
+        one.readers[thread.id] = []
+        for _ in range(random.randint(0, 3)):
+            self._begin(tasks, self._say(one, person, thread.id))
+            await asyncio.sleep(random.choice((0, 0.01, 1)))
+        if random.random() < 0.4:
+            await asyncio.sleep(random.choice((0, 0.1, 1, 5)))
+            await self._delete_thread(one, person, thread.id)
+
+    async def _say(self, one: _Inhabitant, person: Person, thread_id: str) -> None:
+        random = self._simulation.random
+        model_id = random.choice(_MODELS)
+        request = SendMessageRequest(
+            thread_id=thread_id,
+            model_id=model_id,
+            content="Tell me",
+            busy_policy=random.choice((BUSY_POLICY_REJECT, BUSY_POLICY_ENQUEUE, BUSY_POLICY_INTERRUPT)),
+            request_id=person.request_id(),
+        )
+        reader = Reader(person)
+        try:
+            await reader.send(request)
+        except (Precondition, Exhausted) as refused:
+            expected = refused.reason in ("THREAD_BUSY", "QUEUE_FULL") or model_id in self._deprecated
+            self._simulation.require(expected, f"a message is refused: {refused.reason}")
+        except NotFound as refused:
+            going = one.is_leaving or thread_id in one.deleting
+            self._simulation.require(going, f"a message is refused, and all is there: {refused.text}")
+        if reader.message_id:
+            one.readers[thread_id].append(reader)
+
+    async def _delete_thread(self, one: _Inhabitant, person: Person, thread_id: str) -> None:
+        one.deleting.add(thread_id)
+        request = DeleteThreadRequest(id=thread_id, request_id=person.request_id())
+        try:
+            await person.ask("threads", ThreadsServiceStub, "DeleteThread", request)
+        except NotFound:
+            self._simulation.require(one.is_leaving, f"{thread_id} cannot be deleted: it is not there")
+
+    async def _leave(self, one: _Inhabitant, person: Person) -> None:
+        """Deletes the account, and watches until nothing is left."""
+        one.is_leaving = True
+        request = DeleteUserRequest(id="me", request_id=person.request_id())
+        operation: Operation = await person.ask("users", UsersServiceStub, "DeleteUser", request)
+        progress = 0
+        while not has_ended(operation):
+            stub = person.stub("operations", OperationsServiceStub)
+            try:
+                async for change in stub.WatchOperation(WatchOperationRequest(id=operation.id)):
+                    held = change.progress >= progress
+                    self._simulation.require(held, f"{change.id} goes back from {progress} to {change.progress}")
+                    operation, progress = change, change.progress
+            except (*TRANSIENT, NotFound):
+                # Not there before it has been heard of.
+                await person.pause()
+        done = operation.status == OPERATION_STATUS_COMPLETED and operation.progress == 100
+        self._simulation.require(done, f"{operation.id} ended otherwise")
+
+    async def _deprecate(self) -> None:
+        random = self._simulation.random
+        model_id, replacement_id = random.sample(_MODELS, 2)
+        self._deprecated[model_id] = random.choice(("", replacement_id))
+        await asyncio.sleep(random.choice((0, 1, 5)))
+        request = DeprecateModelRequest(id=model_id, replacement_id=self._deprecated[model_id], request_id="deprecate")
+        await Person(self._simulation, "admin").ask("catalog", CatalogServiceStub, "DeprecateModel", request)
+
+    # What is looked at in the end.
+
+    async def _ask_for_orphans(self) -> None:
+        """The product's own check finds what this one does: nothing."""
+        admin = Person(self._simulation, "admin")
+        summary = CheckSummary()
+        while not summary.documents:
+            stub = admin.stub("operations", OperationsServiceStub)
+            try:
+                async for answer in stub.CheckIntegrity(CheckIntegrityRequest()):
+                    summary = answer.summary
+            except TRANSIENT:
+                await admin.pause()
+        found = (summary.orphans, summary.unsettled_events, summary.parked_events)
+        self._simulation.require(found == (0, 0, 0), f"the product's check finds {found}")
+
+    def _check(self) -> None:
+        simulation = self._simulation
+        for orphan in orphans(simulation.engines):
+            simulation.violate(orphan)
+        for answer in simulation.engine("messages").all(MESSAGES):
+            if answer.role == ROLE_ASSISTANT:
+                check_answer(simulation, self._house, answer)
+        check_conversations(simulation)
+        for one in self._inhabitants:
+            (self._check_gone if one.is_leaving else self._check_there)(one)
+        self._removed.check(len([one for one in self._inhabitants if one.is_leaving]))
+        self._check_models()
+
+    def _check_gone(self, one: _Inhabitant) -> None:
+        engine = self._simulation.engine("users")
+        names = [name.user_id for name in engine.all(USERNAMES)]
+        gone = engine.find(USERS, one.user_id) is None and one.user_id not in names
+        self._simulation.require(gone, f"{one.user_id} is still there")
+
+    def _check_there(self, one: _Inhabitant) -> None:
+        simulation = self._simulation
+        simulation.require(
+            simulation.engine("users").find(USERS, one.user_id) is not None, f"{one.user_id} is not there"
+        )
+        for thread_id in one.threads:
+            stored = simulation.engine("threads").find(THREADS, thread_id)
+            there = thread_id not in one.deleting
+            simulation.require(
+                (stored is not None) == there, f"{thread_id}: it should {'' if there else 'not '}be there"
+            )
+            for reader in one.readers[thread_id] if there else ():
+                answer = simulation.engine("messages").find(MESSAGES, reader.message_id)
+                simulation.require(answer is not None, f"{reader.message_id}: acknowledged, and gone")
+                if answer is not None:
+                    check_reader(simulation, reader, answer)
+
+    def _check_models(self) -> None:
+        for thread in self._simulation.engine("threads").all(THREADS):
+            left = self._deprecated.keys().isdisjoint(thread.active_models)
+            self._simulation.require(left, f"{thread.id} is active with a deprecated model")
+        for user in self._simulation.engine("users").all(USERS):
+            # What nothing replaces is replaced by the house's own default; where that is it, it stays.
+            left = not self._deprecated.get(user.settings.default_model)
+            self._simulation.require(left, f"{user.id} prefers a deprecated model")
+
+
+class _Removed:
+    """Watches what the deletion of people removes, and compares it with the totals that are kept of it."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._deleted: Counter[str] = Counter()
+        for service in ("threads", "messages", "operations"):
+            simulation.observe(service, self._look)
+
+    def _look(self, writes: Sequence[Write]) -> None:
+        if any(write.collection == "inbox" and write.id.endswith(".users") for write in writes):
+            self._deleted.update(write.collection for write in writes if isinstance(write, Delete))
+
+    def check(self, users: int) -> None:
+        """The totals are right."""
+        counted = {name: self._deleted[name] for name in ("threads", "messages", "operations")}
+        for totals in self._simulation.engine("operations").all(SYSTEM):
+            kept = {name: getattr(totals, name) for name in counted}
+            self._simulation.require(kept == counted, f"removed are {counted}, counted {kept}")
+            self._simulation.require(totals.users == users, f"{users} people are gone, counted {totals.users}")
