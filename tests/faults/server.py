@@ -61,8 +61,12 @@ class Server:
         self.address = serving[1].decode()
         async with aio.insecure_channel(self.address) as channel:
             health = health_pb2_grpc.HealthStub(channel)
-            answer = await health.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=_START_SECONDS)
-            assert answer.status == health_pb2.HealthCheckResponse.SERVING
+            check = health.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True, timeout=_START_SECONDS)
+            ended = asyncio.create_task(self._process.wait())
+            await asyncio.wait((asyncio.ensure_future(check), ended), return_when=asyncio.FIRST_COMPLETED)
+            assert not ended.done(), f"the server ended: {self._log.read_text()}"
+            ended.cancel()
+            assert (await check).status == health_pb2.HealthCheckResponse.SERVING
 
     def freeze(self) -> None:
         """SIGSTOP: it does nothing until `thaw`, and does not know that."""

@@ -103,8 +103,12 @@ async def test_a_persons_deletion_ends_complete_wherever_its_server_died(
     async with server.visit() as nobody:
         user_id = (await nobody.users.CreateUser(registration("ada@example.org"))).id
     async with server.visit(user_id) as ada:
-        for _ in range(2):
-            await a_busy_thread(ada, dice)
+        for thread_id in [await new_thread(ada, title="") for _ in range(2)]:
+            for _ in range(dice.randint(2, 4)):
+                await watch(ada.messages.SendMessage(asking(thread_id, words(3))))
+    # Nothing but the deletion is left that could reach a failpoint.
+    await eventually(lambda: unsettled(server), lambda events: not events, within=DEADLINE)
+    await eventually(lambda: running_operations(server), lambda running: not running, within=DEADLINE)
     await server.stop()
     name, _, action = failpoint.partition("=")
     fragile = Server(tmp_path, {"REDELIVERY_INTERVAL": "0.2", "FAILPOINTS": f"{name}={action or 'kill'}"})
@@ -130,6 +134,12 @@ async def ends_complete(server: Server, user_id: str) -> None:
     kept = ("journal", "requests", "tombstones")
     assert [trace for trace in found if trace.split()[0] not in kept] == [f"operations {operation.id}"]
     assert not await traces(server, set())
+
+
+async def running_operations(server: Server) -> list[str]:
+    """Titles that are still being sought."""
+    operations = map(Operation.FromString, bodies(server.folder, "operations", "operations"))
+    return [operation.id for operation in operations if operation.status != OPERATION_STATUS_COMPLETED]
 
 
 def removed_users(server: Server) -> int:
