@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from asyncio.events import _set_running_loop
+from asyncio.events import _get_running_loop, _set_running_loop
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
@@ -111,6 +111,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         """Runs `main` to its end and gives its result; what else was begun stops where it is."""
         hooks = sys.get_asyncgen_hooks()
         sys.set_asyncgen_hooks(firstiter=lambda _: None, finalizer=self._close_generator)
+        outer = _get_running_loop()
         _set_running_loop(self)
         try:
             task = self.create_task(main)
@@ -120,7 +121,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         finally:
             self._closed = True
             self._drop()
-            _set_running_loop(None)
+            _set_running_loop(outer)
             sys.set_asyncgen_hooks(*hooks)
 
     def _run_step(self) -> None:

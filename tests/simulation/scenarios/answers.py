@@ -16,6 +16,11 @@ from tests.simulation.house import House
 from tests.simulation.simulation import Simulation
 
 
+def is_complete_answer(message: Message) -> bool:
+    """Whether it is an answer that ended as it should."""
+    return message.role == ROLE_ASSISTANT and message.status == MESSAGE_STATUS_COMPLETE
+
+
 class AnswersEndOnce:
     """Watches every commit: an answer that has ended never changes again."""
 

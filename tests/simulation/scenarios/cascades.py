@@ -22,11 +22,13 @@ from llmchat.messages.v1.messages_service_pb2 import (
 from llmchat.operations.v1.operation_pb2 import OPERATION_STATUS_COMPLETED, Operation
 from llmchat.operations.v1.operations_service_pb2 import CheckIntegrityRequest, CheckSummary, WatchOperationRequest
 from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
-from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest, DeleteThreadRequest
+from llmchat.threads.v1.thread_pb2 import Thread
+from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest, DeleteThreadRequest, WatchThreadsRequest
 from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
 from llmchat.users.v1.users_service_pb2 import CreateUserRequest, DeleteUserRequest
 from llmchat.users.v1.users_service_pb2_grpc import UsersServiceStub
 
+from libs.common.documents.system import LEASES
 from libs.common.errors import Exhausted, NotFound, Precondition
 from libs.common.store.port import Delete, Write
 from services.messages.collections import MESSAGES
@@ -37,10 +39,17 @@ from services.users.collections import USERNAMES, USERS
 from tests.simulation.client import TRANSIENT, Person, Reader
 from tests.simulation.house import House
 from tests.simulation.orphans import orphans
-from tests.simulation.scenarios.answers import AnswersEndOnce, check_answer, check_conversations, check_reader
+from tests.simulation.scenarios.answers import (
+    AnswersEndOnce,
+    check_answer,
+    check_conversations,
+    check_reader,
+    is_complete_answer,
+)
 from tests.simulation.simulation import Simulation
 
 _ENDS_WITHIN = 150.0
+_SEEN_WITHIN = 30.0
 _MODELS = ("gpt-5", "gpt-5-mini", "claude-3.5-sonnet")
 
 
@@ -58,6 +67,8 @@ class _Inhabitant:
         self.user_id = user_id
         self.threads: list[str] = []
         self.readers: dict[str, list[Reader]] = {}
+        # Their threads as they are told of them, while they watch.
+        self.view: dict[str, Thread] | None = None
         self.deleting: set[str] = set()
         self.is_leaving = False
 
@@ -70,6 +81,7 @@ class _Town:
         # Deprecated models, and what replaces each.
         self._deprecated: dict[str, str] = {}
         self._under_way: list[asyncio.Task[None]] = []
+        self._watching: list[asyncio.Task[None]] = []
         self._removed = _Removed(simulation)
         self._ends = AnswersEndOnce(simulation)
 
@@ -93,7 +105,10 @@ class _Town:
             await asyncio.wait(load, timeout=random.choice((5, 20, 40)))
             simulation.calm()
             await simulation.settled(self._is_over, _ENDS_WITHIN, "everything that was asked for is done")
-        await simulation.settled(self._is_settled, _ENDS_WITHIN, "all events are settled, all operations ended")
+            await simulation.settled(self._is_settled, _ENDS_WITHIN, "all events are settled, all operations ended")
+            await simulation.settled(self._is_seen, _SEEN_WITHIN, "all changes are seen by those who watch")
+            for task in self._watching:
+                task.cancel()
         if simulation.chance(0.1):
             await self._ask_for_orphans()
         self._check()
@@ -110,6 +125,14 @@ class _Town:
         operations = self._simulation.engine("operations").all(OPERATIONS)
         return self._simulation.is_settled() and all(has_ended(operation) for operation in operations)
 
+    def _is_seen(self) -> bool:
+        stored = self._simulation.engine("threads").all(THREADS)
+        return all(
+            one.view == {thread.id: thread for thread in stored if thread.user_id == one.user_id}
+            for one in self._inhabitants
+            if one.view is not None
+        )
+
     # What people do.
 
     async def _live(self, tasks: asyncio.TaskGroup, number: int) -> None:
@@ -120,12 +143,27 @@ class _Town:
         user = await Person(self._simulation, "").ask("users", UsersServiceStub, "CreateUser", request)
         one, person = _Inhabitant(user.id), Person(self._simulation, user.id)
         self._inhabitants.append(one)
+        if random.random() < 0.3:
+            self._watching.append(tasks.create_task(self._watch(one, person)))
         for _ in range(random.randint(0, 3)):
             self._begin(tasks, self._keep_thread(tasks, one, person))
             await asyncio.sleep(random.choice((0, 0.01, 1)))
         if random.random() < 0.6:
             await asyncio.sleep(random.choice((0, 0.1, 1, 5)))
             await self._leave(one, person)
+
+    async def _watch(self, one: _Inhabitant, person: Person) -> None:
+        """Watches the person's threads, from the beginning wherever the stream breaks."""
+        while True:
+            one.view = {}
+            try:
+                async for change in person.stub("threads", ThreadsServiceStub).WatchThreads(WatchThreadsRequest()):
+                    if change.HasField("thread"):
+                        one.view[change.thread.id] = change.thread
+                    else:
+                        one.view.pop(change.deleted_id, None)
+            except TRANSIENT:
+                await person.pause()
 
     async def _keep_thread(self, tasks: asyncio.TaskGroup, one: _Inhabitant, person: Person) -> None:
         random = self._simulation.random
@@ -229,6 +267,8 @@ class _Town:
             (self._check_gone if one.is_leaving else self._check_there)(one)
         self._removed.check(len([one for one in self._inhabitants if one.is_leaving]))
         self._check_models()
+        working = simulation.engine("operations").all(LEASES)
+        simulation.require(not working, f"all operations have ended, and leases are left: {working}")
 
     def _check_gone(self, one: _Inhabitant) -> None:
         engine = self._simulation.engine("users")
@@ -241,17 +281,30 @@ class _Town:
         simulation.require(
             simulation.engine("users").find(USERS, one.user_id) is not None, f"{one.user_id} is not there"
         )
+        threads = {thread.id for thread in simulation.engine("threads").all(THREADS) if thread.user_id == one.user_id}
+        simulation.require(threads <= {*one.threads}, f"{one.user_id} has threads that they did not ask for: {threads}")
         for thread_id in one.threads:
             stored = simulation.engine("threads").find(THREADS, thread_id)
             there = thread_id not in one.deleting
             simulation.require(
                 (stored is not None) == there, f"{thread_id}: it should {'' if there else 'not '}be there"
             )
+            if stored is not None:
+                self._check_title(stored)
             for reader in one.readers[thread_id] if there else ():
                 answer = simulation.engine("messages").find(MESSAGES, reader.message_id)
                 simulation.require(answer is not None, f"{reader.message_id}: acknowledged, and gone")
                 if answer is not None:
                     check_reader(simulation, reader, answer)
+
+    def _check_title(self, thread: Thread) -> None:
+        """Its first complete answer has brought it a title, or an operation that tells why not."""
+        operation = self._simulation.engine("operations").find(OPERATIONS, f"op_title_{thread.id}")
+        said = self._simulation.engine("messages").all(MESSAGES)
+        wanted = any(one.thread_id == thread.id and is_complete_answer(one) for one in said)
+        self._simulation.require((operation is not None) == wanted, f"{thread.id}: wanted {wanted}, got {operation}")
+        if operation is not None and operation.status == OPERATION_STATUS_COMPLETED:
+            self._simulation.require(thread.has_title, f"{thread.id}: its title is lost")
 
     def _check_models(self) -> None:
         for thread in self._simulation.engine("threads").all(THREADS):

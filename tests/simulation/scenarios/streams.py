@@ -50,6 +50,8 @@ class _Conversations:
         self._house = house
         self._person = Person(simulation, "user_1")
         self._readers: list[Reader] = []
+        # Those who have sent something.
+        self._senders: list[Reader] = []
         self._threads: list[str] = []
         self._under_way: list[asyncio.Task[None]] = []
         self._ends = AnswersEndOnce(simulation)
@@ -108,6 +110,8 @@ class _Conversations:
             )
             self._readers.remove(reader)
             company.cancel()
+        else:
+            self._senders.append(reader)
 
     async def _accompany(self, tasks: asyncio.TaskGroup, first: Reader) -> None:
         """Others who read the same answer from a token that the first one has seen, and one who may cancel it."""
@@ -133,6 +137,8 @@ class _Conversations:
     def _check(self) -> None:
         simulation = self._simulation
         answers = {one.id: one for one in simulation.engine("messages").all(MESSAGES) if one.role == ROLE_ASSISTANT}
+        sent = sorted(sender.message_id for sender in self._senders)
+        simulation.require(sorted(answers) == sent, f"stored are {sorted(answers)}, acknowledged {sent}")
         for reader in self._readers:
             simulation.require(not reader.is_gone, f"{reader.message_id}: acknowledged, and gone")
             if reader.message_id in answers:
