@@ -106,7 +106,7 @@ class Reader:
             async with aclosing(events):
                 async for event in events:
                     self._take(event)
-                    if self.ended is None and self._simulation.chance(0.03):
+                    if self.ended is None and self._simulation.chance(0.1):
                         return
             if self.ended is None:
                 self._simulation.violate(f"{self.message_id}: its stream ended without its end")

@@ -79,8 +79,8 @@ class _Provider:
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Usage, None]:
         """See `Provider.stream`."""
         random, answer = self._simulation.random, self._house.next_answer()
-        length = random.choice((0, 1, 3, 10, 30))
-        pause = random.choice((0.0, 0.001, 0.05, 0.5))
+        length = random.choice((0, 2, 20, 50))
+        pause = random.choice((0.0, 0.005, 0.02, 0.1, 0.3))
         for number in range(1, length + 1):
             await asyncio.sleep(15 if random.random() < 0.01 else pause)
             yield f"{answer}.{number} "

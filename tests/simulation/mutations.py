@@ -13,9 +13,10 @@ from google.protobuf.message import Message as AnyMessage
 from llmchat.messages.v1.message_pb2 import Message
 from llmchat.store.v1.outbox_pb2 import OutboxEvent
 
+from libs.common.clock import milliseconds
 from libs.common.documents.system import OUTBOX
 from libs.common.documents.unit import Unit
-from libs.common.events import inbox
+from libs.common.events import inbox, outbox
 from libs.common.events.inbox import Inbox
 from libs.common.events.outbox import Outbox
 from libs.common.store.hlc import HybridClock
@@ -85,6 +86,10 @@ async def _always_first(self: Outbox, event: OutboxEvent) -> bool:
     return True
 
 
+def _only_between_deliveries(event: OutboxEvent, now: int) -> bool:
+    return not event.attempts or milliseconds(event.next_attempt_at) <= now
+
+
 def _put_over_whatever_is_there(self: Unit, spec: CollectionSpec[Any], document: Any) -> Any:
     _PUT(self, spec, document)
     self._writes[spec.name, document.id] = Put(spec.name, document.id, document)
@@ -124,6 +129,9 @@ MUTATIONS: Mapping[str, Mutation] = {
     "no-order": Mutation("later events of an aggregate do not wait", "events", Outbox, "_is_first", _always_first),
     "no-clock": Mutation(
         "clocks of replicas do not learn from each other", "events", HybridClock, "observe", lambda self, reading: None
+    ),
+    "starve": Mutation(
+        "what is published in vain cannot be pulled", "events", outbox, "_may_be_tried", _only_between_deliveries
     ),
     "lost-updates": Mutation(
         "documents are put over whatever is there", "events", Unit, "put", _put_over_whatever_is_there

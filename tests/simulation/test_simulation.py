@@ -14,8 +14,8 @@ from tests.simulation.scenarios import SCENARIOS
 
 SEEDS = int(os.environ.get("LLMCHAT_SIMULATION_SEEDS", "400"))
 _BATCH = 25
-# Most breaks show within twenty; a gap in a stream takes rare weather.
-_SEEDS_OF_A_MUTATION = 600
+# Each of them shows within sixty.
+_SEEDS_OF_A_MUTATION = 200
 _REPEATED = range(5)
 
 batches = [range(first, min(first + _BATCH, SEEDS)) for first in range(0, SEEDS, _BATCH)]

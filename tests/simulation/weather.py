@@ -51,11 +51,11 @@ def draw(random: Random) -> Weather:
 
     return Weather(
         hop=random.choice((0.0005, 0.002, 0.01)),
-        slow=sometimes(0.1),
-        bus_lost=random.choice((0.0, 0.0, random.random() * 0.5, 1.0)),
+        slow=sometimes(0.2),
+        bus_lost=random.choice((0.0, 0.0, random.uniform(0, 0.2), random.uniform(0, 0.5), 1.0)),
         bus_doubled=sometimes(0.3),
         bus_reorders=random.random() < 0.5,
-        gap_told=random.choice((0.0, 0.5, 1.0)),
+        gap_told=random.choice((0.0, 0.0, 0.5, 1.0)),
         request_lost=sometimes(0.1),
         answer_lost=sometimes(0.1),
         stream_broken=sometimes(0.1),

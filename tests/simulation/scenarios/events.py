@@ -25,7 +25,7 @@ from tests.simulation.simulation import Simulation
 # At an owner: `total_messages` events are emitted about an aggregate. At a consumer: `active_models` lists the steps
 # of their effects, as they were done.
 LEDGERS = CollectionSpec("ledgers", Thread)
-_SETTLED_WITHIN = 150.0
+_SETTLED_WITHIN = 120.0
 _FAILING = 0.15
 
 

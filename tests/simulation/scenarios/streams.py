@@ -117,9 +117,9 @@ class _Conversations:
         """Others who read the same answer from a token that the first one has seen, and one who may cancel it."""
         random = self._simulation.random
         for _ in range(random.randint(0, 2)):
-            await asyncio.sleep(random.choice((0.0, 0.1, 2)))
+            await asyncio.sleep(random.choice((0.0, 0.1, 1)))
             while not first.message_id:
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.02)
             reader = Reader(self._person, random.randint(0, first.seq))
             self._readers.append(reader)
             self._begin(tasks, reader.read(first.message_id))
