@@ -93,7 +93,8 @@ class OperationsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchOperation(self, request, context):
-        """The operation as it is, then as it is after each change, until it has ended.
+        """The operation as it is, then as it is after each change, on whichever replica, until it has ended. Quick changes may be told as the
+        last of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,9 @@ class OperationsServiceStub:
     CancelOperation: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.CancelOperationRequest, _operation_pb2.Operation]
     """Ends an operation that has not ended yet; one that has stays as it is. The deletion of an account is FAILED_PRECONDITION."""
     WatchOperation: _grpc.UnaryStreamMultiCallable[_operations_service_pb2.WatchOperationRequest, _operation_pb2.Operation]
-    """The operation as it is, then as it is after each change, until it has ended."""
+    """The operation as it is, then as it is after each change, on whichever replica, until it has ended. Quick changes may be told as the
+    last of them.
+    """
     TrackUserDeletion: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.TrackUserDeletionRequest, _operation_pb2.Operation]
     """The operation that shows how far a person's deletion is; made if it does not exist yet. For the users service."""
     CheckIntegrity: _grpc.UnaryStreamMultiCallable[_operations_service_pb2.CheckIntegrityRequest, _operations_service_pb2.CheckIntegrityResponse]
@@ -59,7 +61,9 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     CancelOperation: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.CancelOperationRequest, _operation_pb2.Operation]  # type: ignore[assignment]
     """Ends an operation that has not ended yet; one that has stays as it is. The deletion of an account is FAILED_PRECONDITION."""
     WatchOperation: _aio.UnaryStreamMultiCallable[_operations_service_pb2.WatchOperationRequest, _operation_pb2.Operation]  # type: ignore[assignment]
-    """The operation as it is, then as it is after each change, until it has ended."""
+    """The operation as it is, then as it is after each change, on whichever replica, until it has ended. Quick changes may be told as the
+    last of them.
+    """
     TrackUserDeletion: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.TrackUserDeletionRequest, _operation_pb2.Operation]  # type: ignore[assignment]
     """The operation that shows how far a person's deletion is; made if it does not exist yet. For the users service."""
     CheckIntegrity: _aio.UnaryStreamMultiCallable[_operations_service_pb2.CheckIntegrityRequest, _operations_service_pb2.CheckIntegrityResponse]  # type: ignore[assignment]
@@ -99,7 +103,9 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_service_pb2.WatchOperationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_operation_pb2.Operation], _abc.AsyncIterator[_operation_pb2.Operation]]:
-        """The operation as it is, then as it is after each change, until it has ended."""
+        """The operation as it is, then as it is after each change, on whichever replica, until it has ended. Quick changes may be told as the
+        last of them.
+        """
 
     @_abc_1.abstractmethod
     def TrackUserDeletion(

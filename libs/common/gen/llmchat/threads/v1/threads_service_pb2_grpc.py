@@ -99,7 +99,8 @@ class ThreadsServiceServicer:
 
     def WatchThreads(self, request, context):
         """The caller's threads as they change: first those with the newest activity, then `synced`, then every change as it happens, on
-        whichever replica. A stream that breaks is opened again and begins anew.
+        whichever replica. Each thread is told at each revision once at most, in order, and in the end as it is; quick changes may be told as the last
+        of them. A stream that breaks, or ends with UNAVAILABLE because the replica stops, is opened again and begins anew.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

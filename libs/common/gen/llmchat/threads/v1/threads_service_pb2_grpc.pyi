@@ -41,7 +41,8 @@ class ThreadsServiceStub:
     """The caller's threads, newest activity first, page by page."""
     WatchThreads: _grpc.UnaryStreamMultiCallable[_threads_service_pb2.WatchThreadsRequest, _threads_service_pb2.ThreadChange]
     """The caller's threads as they change: first those with the newest activity, then `synced`, then every change as it happens, on
-    whichever replica. A stream that breaks is opened again and begins anew.
+    whichever replica. Each thread is told at each revision once at most, in order, and in the end as it is; quick changes may be told as the last
+    of them. A stream that breaks, or ends with UNAVAILABLE because the replica stops, is opened again and begins anew.
     """
     UpdateThread: _grpc.UnaryUnaryMultiCallable[_threads_service_pb2.UpdateThreadRequest, _thread_pb2.Thread]
     """Changes the fields that the mask names: title, settings or parts of it. A stale etag is ABORTED."""
@@ -61,7 +62,8 @@ class ThreadsServiceAsyncStub(ThreadsServiceStub):
     """The caller's threads, newest activity first, page by page."""
     WatchThreads: _aio.UnaryStreamMultiCallable[_threads_service_pb2.WatchThreadsRequest, _threads_service_pb2.ThreadChange]  # type: ignore[assignment]
     """The caller's threads as they change: first those with the newest activity, then `synced`, then every change as it happens, on
-    whichever replica. A stream that breaks is opened again and begins anew.
+    whichever replica. Each thread is told at each revision once at most, in order, and in the end as it is; quick changes may be told as the last
+    of them. A stream that breaks, or ends with UNAVAILABLE because the replica stops, is opened again and begins anew.
     """
     UpdateThread: _aio.UnaryUnaryMultiCallable[_threads_service_pb2.UpdateThreadRequest, _thread_pb2.Thread]  # type: ignore[assignment]
     """Changes the fields that the mask names: title, settings or parts of it. A stale etag is ABORTED."""
@@ -102,7 +104,8 @@ class ThreadsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_threads_service_pb2.ThreadChange], _abc.AsyncIterator[_threads_service_pb2.ThreadChange]]:
         """The caller's threads as they change: first those with the newest activity, then `synced`, then every change as it happens, on
-        whichever replica. A stream that breaks is opened again and begins anew.
+        whichever replica. Each thread is told at each revision once at most, in order, and in the end as it is; quick changes may be told as the last
+        of them. A stream that breaks, or ends with UNAVAILABLE because the replica stops, is opened again and begins anew.
         """
 
     @_abc_1.abstractmethod
