@@ -12,7 +12,7 @@ from tests.simulation.mutations import MUTATIONS
 from tests.simulation.play import play
 from tests.simulation.scenarios import SCENARIOS
 
-SEEDS = int(os.environ.get("LLMCHAT_SIMULATION_SEEDS", "400"))
+SEEDS = int(os.environ.get("LLMCHAT_SIMULATION_SEEDS", "300"))
 _BATCH = 25
 # Each of them shows within sixty.
 _SEEDS_OF_A_MUTATION = 200

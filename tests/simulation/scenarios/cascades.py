@@ -6,13 +6,11 @@ No orphan remains, every deletion completes and is complete, what others were to
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine
 from typing import Any
 
 from llmchat.catalog.v1.catalog_service_pb2 import DeprecateModelRequest
 from llmchat.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
-from llmchat.messages.v1.message_pb2 import ROLE_ASSISTANT
 from llmchat.messages.v1.messages_service_pb2 import (
     BUSY_POLICY_ENQUEUE,
     BUSY_POLICY_INTERRUPT,
@@ -28,24 +26,14 @@ from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
 from llmchat.users.v1.users_service_pb2 import CreateUserRequest, DeleteUserRequest
 from llmchat.users.v1.users_service_pb2_grpc import UsersServiceStub
 
-from libs.common.documents.system import LEASES
 from libs.common.errors import Exhausted, NotFound, Precondition
-from libs.common.store.port import Delete, Write
-from services.messages.collections import MESSAGES
-from services.operations.collections import OPERATIONS, SYSTEM
+from services.operations.collections import OPERATIONS
 from services.operations.operation import has_ended
 from services.threads.collections import THREADS
-from services.users.collections import USERNAMES, USERS
 from tests.simulation.client import TRANSIENT, Person, Reader
 from tests.simulation.house import House
-from tests.simulation.orphans import orphans
-from tests.simulation.scenarios.answers import (
-    AnswersEndOnce,
-    check_answer,
-    check_conversations,
-    check_reader,
-    is_complete_answer,
-)
+from tests.simulation.scenarios.aftermath import Aftermath, Inhabitant, Removed
+from tests.simulation.scenarios.answers import AnswersEndOnce
 from tests.simulation.simulation import Simulation
 
 _ENDS_WITHIN = 150.0
@@ -60,29 +48,16 @@ async def run(simulation: Simulation) -> None:
         await _Town(simulation, house).run()
 
 
-class _Inhabitant:
-    """One person: what they were told is theirs, and what they have begun to delete."""
-
-    def __init__(self, user_id: str) -> None:
-        self.user_id = user_id
-        self.threads: list[str] = []
-        self.readers: dict[str, list[Reader]] = {}
-        # Their threads as they are told of them, while they watch.
-        self.view: dict[str, Thread] | None = None
-        self.deleting: set[str] = set()
-        self.is_leaving = False
-
-
 class _Town:
     def __init__(self, simulation: Simulation, house: House) -> None:
         self._simulation = simulation
         self._house = house
-        self._inhabitants: list[_Inhabitant] = []
+        self._inhabitants: list[Inhabitant] = []
         # Deprecated models, and what replaces each.
         self._deprecated: dict[str, str] = {}
         self._under_way: list[asyncio.Task[None]] = []
         self._watching: list[asyncio.Task[None]] = []
-        self._removed = _Removed(simulation)
+        self._removed = Removed(simulation)
         self._ends = AnswersEndOnce(simulation)
 
     async def run(self) -> None:
@@ -111,7 +86,7 @@ class _Town:
                 task.cancel()
         if simulation.chance(0.1):
             await self._ask_for_orphans()
-        self._check()
+        Aftermath(simulation, self._house, self._inhabitants, self._deprecated, self._removed).check()
 
     def _begin(self, tasks: asyncio.TaskGroup, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = tasks.create_task(work)
@@ -141,7 +116,7 @@ class _Town:
             username=f"person{number}@example.com", display_name="Ada", password="correct", request_id=f"{number}"
         )
         user = await Person(self._simulation, "").ask("users", UsersServiceStub, "CreateUser", request)
-        one, person = _Inhabitant(user.id), Person(self._simulation, user.id)
+        one, person = Inhabitant(user.id), Person(self._simulation, user.id)
         self._inhabitants.append(one)
         if random.random() < 0.3:
             self._watching.append(tasks.create_task(self._watch(one, person)))
@@ -152,7 +127,7 @@ class _Town:
             await asyncio.sleep(random.choice((0, 0.1, 1, 5)))
             await self._leave(one, person)
 
-    async def _watch(self, one: _Inhabitant, person: Person) -> None:
+    async def _watch(self, one: Inhabitant, person: Person) -> None:
         """Watches the person's threads, from the beginning wherever the stream breaks."""
         while True:
             one.view = {}
@@ -165,7 +140,7 @@ class _Town:
             except TRANSIENT:
                 await person.pause()
 
-    async def _keep_thread(self, tasks: asyncio.TaskGroup, one: _Inhabitant, person: Person) -> None:
+    async def _keep_thread(self, tasks: asyncio.TaskGroup, one: Inhabitant, person: Person) -> None:
         random = self._simulation.random
         try:
             request = CreateThreadRequest(request_id=person.request_id())
@@ -182,7 +157,7 @@ class _Town:
             await asyncio.sleep(random.choice((0, 0.1, 1, 5)))
             await self._delete_thread(one, person, thread.id)
 
-    async def _say(self, one: _Inhabitant, person: Person, thread_id: str) -> None:
+    async def _say(self, one: Inhabitant, person: Person, thread_id: str) -> None:
         random = self._simulation.random
         model_id = random.choice(_MODELS)
         request = SendMessageRequest(
@@ -204,7 +179,7 @@ class _Town:
         if reader.message_id:
             one.readers[thread_id].append(reader)
 
-    async def _delete_thread(self, one: _Inhabitant, person: Person, thread_id: str) -> None:
+    async def _delete_thread(self, one: Inhabitant, person: Person, thread_id: str) -> None:
         one.deleting.add(thread_id)
         request = DeleteThreadRequest(id=thread_id, request_id=person.request_id())
         try:
@@ -212,7 +187,7 @@ class _Town:
         except NotFound:
             self._simulation.require(one.is_leaving, f"{thread_id} cannot be deleted: it is not there")
 
-    async def _leave(self, one: _Inhabitant, person: Person) -> None:
+    async def _leave(self, one: Inhabitant, person: Person) -> None:
         """Deletes the account, and watches until nothing is left."""
         one.is_leaving = True
         request = DeleteUserRequest(id="me", request_id=person.request_id())
@@ -254,85 +229,3 @@ class _Town:
                 await admin.pause()
         found = (summary.orphans, summary.unsettled_events, summary.parked_events)
         self._simulation.require(found == (0, 0, 0), f"the product's check finds {found}")
-
-    def _check(self) -> None:
-        simulation = self._simulation
-        for orphan in orphans(simulation.engines):
-            simulation.violate(orphan)
-        for answer in simulation.engine("messages").all(MESSAGES):
-            if answer.role == ROLE_ASSISTANT:
-                check_answer(simulation, self._house, answer)
-        check_conversations(simulation)
-        for one in self._inhabitants:
-            (self._check_gone if one.is_leaving else self._check_there)(one)
-        self._removed.check(len([one for one in self._inhabitants if one.is_leaving]))
-        self._check_models()
-        working = simulation.engine("operations").all(LEASES)
-        simulation.require(not working, f"all operations have ended, and leases are left: {working}")
-
-    def _check_gone(self, one: _Inhabitant) -> None:
-        engine = self._simulation.engine("users")
-        names = [name.user_id for name in engine.all(USERNAMES)]
-        gone = engine.find(USERS, one.user_id) is None and one.user_id not in names
-        self._simulation.require(gone, f"{one.user_id} is still there")
-
-    def _check_there(self, one: _Inhabitant) -> None:
-        simulation = self._simulation
-        simulation.require(
-            simulation.engine("users").find(USERS, one.user_id) is not None, f"{one.user_id} is not there"
-        )
-        threads = {thread.id for thread in simulation.engine("threads").all(THREADS) if thread.user_id == one.user_id}
-        simulation.require(threads <= {*one.threads}, f"{one.user_id} has threads that they did not ask for: {threads}")
-        for thread_id in one.threads:
-            stored = simulation.engine("threads").find(THREADS, thread_id)
-            there = thread_id not in one.deleting
-            simulation.require(
-                (stored is not None) == there, f"{thread_id}: it should {'' if there else 'not '}be there"
-            )
-            if stored is not None:
-                self._check_title(stored)
-            for reader in one.readers[thread_id] if there else ():
-                answer = simulation.engine("messages").find(MESSAGES, reader.message_id)
-                simulation.require(answer is not None, f"{reader.message_id}: acknowledged, and gone")
-                if answer is not None:
-                    check_reader(simulation, reader, answer)
-
-    def _check_title(self, thread: Thread) -> None:
-        """Its first complete answer has brought it a title, or an operation that tells why not."""
-        operation = self._simulation.engine("operations").find(OPERATIONS, f"op_title_{thread.id}")
-        said = self._simulation.engine("messages").all(MESSAGES)
-        wanted = any(one.thread_id == thread.id and is_complete_answer(one) for one in said)
-        self._simulation.require((operation is not None) == wanted, f"{thread.id}: wanted {wanted}, got {operation}")
-        if operation is not None and operation.status == OPERATION_STATUS_COMPLETED:
-            self._simulation.require(thread.has_title, f"{thread.id}: its title is lost")
-
-    def _check_models(self) -> None:
-        for thread in self._simulation.engine("threads").all(THREADS):
-            left = self._deprecated.keys().isdisjoint(thread.active_models)
-            self._simulation.require(left, f"{thread.id} is active with a deprecated model")
-        for user in self._simulation.engine("users").all(USERS):
-            # What nothing replaces is replaced by the house's own default; where that is it, it stays.
-            left = not self._deprecated.get(user.settings.default_model)
-            self._simulation.require(left, f"{user.id} prefers a deprecated model")
-
-
-class _Removed:
-    """Watches what the deletion of people removes, and compares it with the totals that are kept of it."""
-
-    def __init__(self, simulation: Simulation) -> None:
-        self._simulation = simulation
-        self._deleted: Counter[str] = Counter()
-        for service in ("threads", "messages", "operations"):
-            simulation.observe(service, self._look)
-
-    def _look(self, writes: Sequence[Write]) -> None:
-        if any(write.collection == "inbox" and write.id.endswith(".users") for write in writes):
-            self._deleted.update(write.collection for write in writes if isinstance(write, Delete))
-
-    def check(self, users: int) -> None:
-        """The totals are right."""
-        counted = {name: self._deleted[name] for name in ("threads", "messages", "operations")}
-        for totals in self._simulation.engine("operations").all(SYSTEM):
-            kept = {name: getattr(totals, name) for name in counted}
-            self._simulation.require(kept == counted, f"removed are {counted}, counted {kept}")
-            self._simulation.require(totals.users == users, f"{users} people are gone, counted {totals.users}")
