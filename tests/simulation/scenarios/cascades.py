@@ -20,7 +20,6 @@ from llmchat.messages.v1.messages_service_pb2 import (
 from llmchat.operations.v1.operation_pb2 import OPERATION_STATUS_COMPLETED, Operation
 from llmchat.operations.v1.operations_service_pb2 import CheckIntegrityRequest, CheckSummary, WatchOperationRequest
 from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
-from llmchat.threads.v1.thread_pb2 import Thread
 from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest, DeleteThreadRequest, WatchThreadsRequest
 from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
 from llmchat.users.v1.users_service_pb2 import CreateUserRequest, DeleteUserRequest
