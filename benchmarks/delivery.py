@@ -25,7 +25,7 @@ from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
 from benchmarks.options import Options
 from benchmarks.report import Report, Row, shown
 from libs.client.redis_process import redis_serving
-from libs.common.crypto.keys import SecretKey
+from libs.common.crypto.keys import KeyRing, SecretKey
 from libs.common.crypto.tokens import Tokens
 from libs.common.logs import configure_logging
 from libs.common.process import open_process
@@ -63,7 +63,7 @@ async def _measure(report: Report, tokens: int) -> None:
             writer = replicas.enter_context(_replica(environment, SERVICES))
             environment |= {address_setting(name): writer for name in SERVICES}
             other = replicas.enter_context(_replica(environment, ("messages",)))
-            here, there = await _read(SecretKey(key), writer, other, tokens)
+            here, there = await _read(KeyRing((SecretKey(key),)), writer, other, tokens)
             replicas.close()
     for where, latencies in (("on another replica", there), ("on the same replica", here)):
         report.add(
@@ -116,7 +116,7 @@ async def _stamped(provider: EchoProvider, prompt: Prompt) -> AsyncGenerator[str
         yield f"{time.monotonic_ns()} "
 
 
-async def _read(key: SecretKey, writer: str, other: str, tokens: int) -> tuple[list[float], list[float]]:
+async def _read(key: KeyRing, writer: str, other: str, tokens: int) -> tuple[list[float], list[float]]:
     """Milliseconds that each token took to the reader on the writing replica, and to the one on the other."""
     token, _ = Tokens(key.derive("tokens")).issue_user(_USER, False)
     metadata = (("authorization", f"Bearer {token}"),)

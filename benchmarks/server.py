@@ -21,7 +21,7 @@ import grpc
 from llmchat.messages.v1.messages_service_pb2 import SendMessageRequest, Started, StreamEvent, TokenBatch
 
 from benchmarks.machine import Usage, usage
-from libs.common.crypto.keys import SecretKey
+from libs.common.crypto.keys import KeyRing, SecretKey
 from libs.common.crypto.tokens import Tokens
 from libs.common.logs import configure_logging
 from libs.common.process import Process, open_process
@@ -43,7 +43,7 @@ class Server:
 
     address: str
     pid: int
-    key: SecretKey = field(repr=False)
+    key: KeyRing = field(repr=False)
 
     def metadata(self, user_id: str) -> tuple[tuple[str, str], ...]:
         """What a gateway's calls for a signed-in user carry."""
@@ -72,7 +72,7 @@ def serving(folder: Path | None, **settings: float | str) -> Iterator[Server]:
     theirs.close()
     try:
         assert process.pid is not None
-        yield Server(ours.recv(), process.pid, SecretKey(key))
+        yield Server(ours.recv(), process.pid, KeyRing((SecretKey(key),)))
     finally:
         ours.close()
         process.join(_STOP_SECONDS)

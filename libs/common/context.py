@@ -9,11 +9,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An established identity. All empty: nobody. Both set: a service that acts for a user."""
+    """An established identity. All empty: nobody. `service` and `user_id`: a service that acts for a user.
+
+    `session_id` or `access_key_id` says by what the user came in. `permissions` limits what an access key may do
+    (`thread.read`, `thread.*`, `*`); None: not limited.
+    """
 
     user_id: str = ""
     service: str = ""
     is_admin: bool = False
+    session_id: str = ""
+    access_key_id: str = ""
+    permissions: frozenset[str] | None = None
 
     @property
     def actor(self) -> str:
@@ -25,14 +32,27 @@ NOBODY = Caller()
 
 
 @dataclass(frozen=True, slots=True)
+class Verified:
+    """What a credential proves, and from when to when, in milliseconds of the epoch."""
+
+    caller: Caller
+    issued_at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
-    """One RPC being served. `deadline` is on the clock of `time.monotonic`, in seconds; None where there is none."""
+    """One RPC being served. `deadline` is on the clock of `time.monotonic`, in seconds; None where there is none.
+
+    `address` is where the client is, as far as is known, where nobody is signed in; else empty.
+    """
 
     method: str = ""
     caller: Caller = NOBODY
     request_id: str = ""
     traceparent: str = ""
     deadline: float | None = None
+    address: str = ""
 
     def remaining(self) -> float | None:
         """Seconds left until the deadline, never negative; None where there is none."""

@@ -11,21 +11,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from llmchat.access.v1.access_service_pb2_grpc import AccessServiceStub
 from llmchat.events.v1.events_service_pb2 import DESCRIPTOR as EVENTS_DESCRIPTOR
 from llmchat.events.v1.events_service_pb2 import PullEventsRequest, PullEventsResponse
 from llmchat.events.v1.events_service_pb2_grpc import EventsServiceStub
 from llmchat.integrity.v1.integrity_service_pb2 import DESCRIPTOR as INTEGRITY_DESCRIPTOR
+from llmchat.operations.v1.system_config_pb2 import SystemLimits
 from ulid import ULID
 
+from libs.common.access.access_keys import AccessKeys
+from libs.common.access.limits import CountedLimits
+from libs.common.access.revocation_feed import RevocationFeed
 from libs.common.clock import Clock, wall_clock
-from libs.common.crypto.digest import Digest
-from libs.common.crypto.keys import SecretKey
+from libs.common.context import Verified
+from libs.common.crypto.keys import KeyRing
+from libs.common.crypto.requests import RequestSeal
 from libs.common.crypto.tokens import Tokens
 from libs.common.documents.documents import Documents
 from libs.common.documents.pages import PageTokens
 from libs.common.documents.retention import Retention
 from libs.common.documents.system import SYSTEM_COLLECTIONS
-from libs.common.errors import Invalid
+from libs.common.errors import Invalid, Unavailable
 from libs.common.events.bus import Bus
 from libs.common.events.inbox import Handler, Inbox
 from libs.common.events.open import is_shared, open_bus
@@ -38,6 +44,7 @@ from libs.common.folder import hold_folder
 from libs.common.integrity.references import References
 from libs.common.integrity.service import IntegrityService
 from libs.common.rpc.channels import Channels
+from libs.common.rpc.interceptors.revocations import Revocations
 from libs.common.rpc.server import Server
 from libs.common.settings import SERVICES, Settings
 from libs.common.store.open import folder_of, open_store
@@ -62,7 +69,7 @@ class Process:
         self,
         settings: Settings,
         bus: Bus,
-        key: SecretKey,
+        keys: KeyRing,
         clock: Clock,
         stack: AsyncExitStack,
         *,
@@ -70,7 +77,7 @@ class Process:
     ) -> None:
         self.settings = settings
         self._serves = frozenset(serves)
-        self.key = key
+        self.keys = keys
         self.clock = clock
         self.stack = stack
         self.bus = bus
@@ -80,12 +87,19 @@ class Process:
         self.replica = f"{socket.gethostname()}.{str(ULID()).lower()}"
         self._events = EventsService()
         self._integrity = IntegrityService()
-        self.tokens = Tokens(key.derive("tokens"), clock)
+        self.tokens = Tokens(keys.derive("tokens"), clock)
+        self.revocations = Revocations(clock)
+        self.limits = CountedLimits(SystemLimits())
+        self._access_keys: AccessKeys | None = None
         self.server = Server(
             settings.listen,
             reflection=settings.reflection,
             default_deadline=settings.default_deadline,
             authenticate=self.tokens.verify,
+            resolve=self._resolve,
+            revocations=self.revocations,
+            limits=self.limits,
+            trusted_proxies=settings.trusted_proxies,
             connection_age=settings.connection_age,
             # Nobody can take over from a process that holds its documents alone.
             notice=0.0 if self.exclusive else _NOTICE,
@@ -103,8 +117,8 @@ class Process:
         slow_ms = self.settings.slow_query * 1000
         store = open_store(self.settings.store_url, service, held, clock=self.clock, slow_ms=slow_ms)
         self.stack.push_async_callback(store.close)
-        page_tokens = PageTokens(self.key.derive(f"pages.{service}"))
-        documents = Documents(store, self.clock, page_tokens, Digest(self.key.derive(f"requests.{service}")))
+        page_tokens = PageTokens(self.keys.derive(f"pages.{service}"))
+        documents = Documents(store, self.clock, page_tokens, RequestSeal(self.keys.derive(f"requests.{service}")))
         self._events.add(service, documents)
         self.background(Retention(documents).run)
         return documents
@@ -170,6 +184,19 @@ class Process:
         """Runs `work` from the moment the server serves until the process stops."""
         self._background.append(work)
 
+    async def connect(self) -> None:
+        """Learns who is out, and by whom access keys are known: from the users service, here or elsewhere.
+
+        Raises:
+            Precondition: it is neither served here nor has an address.
+        """
+        access = self.channels(min(self._serves)).stub("users", AccessServiceStub)
+        self._access_keys = AccessKeys(access, self.revocations, self.clock)
+        feed = RevocationFeed(self.revocations, access, self.bus, interval=self.settings.pull_interval)
+        if "users" not in self._serves:
+            await feed.look_first()
+        self.background(feed.run)
+
     async def start(self) -> None:
         """Serves, then starts the background work.
 
@@ -188,6 +215,11 @@ class Process:
             with suppress(asyncio.CancelledError):
                 await task
 
+    async def _resolve(self, secret: str) -> Verified:
+        if self._access_keys is None:
+            raise Unavailable("this process does not know access keys yet")
+        return await self._access_keys.resolve(secret)
+
 
 @asynccontextmanager
 async def open_process(
@@ -205,9 +237,10 @@ async def open_process(
         if folder:
             stack.enter_context(hold_folder(folder, exclusive=not is_shared(settings.bus_url)))
         bus = await stack.enter_async_context(open_bus(settings.bus_url))
-        process = Process(settings, bus, _secret(settings, folder), clock, stack, serves=bootstraps)
+        process = Process(settings, bus, _keys(settings, folder), clock, stack, serves=bootstraps)
         for bootstrap in bootstraps.values():
             await bootstrap(process)
+        await process.connect()
         stack.push_async_callback(process.stop)
         await process.start()
         if process.exclusive and not bootstraps.keys() >= set(SERVICES):
@@ -215,14 +248,14 @@ async def open_process(
         yield process
 
 
-def _secret(settings: Settings, folder: Path | None) -> SecretKey:
+def _keys(settings: Settings, folder: Path | None) -> KeyRing:
     if settings.secret_key is not None:
-        return SecretKey.parse(settings.secret_key.get_secret_value())
+        return KeyRing.parse(settings.secret_key.get_secret_value())
     if folder:
-        return SecretKey.load_or_create(folder / "secret.key")
+        return KeyRing.load_or_create(folder / "secret.key")
     if is_shared(settings.bus_url):
         raise Invalid("LLMCHAT_SECRET_KEY is not set: processes that share a bus need the same one")
-    return SecretKey.generate()
+    return KeyRing.generate()
 
 
 async def _supervised(work: Callable[[], Awaitable[None]]) -> None:

@@ -31,10 +31,14 @@ class Settings(BaseSettings):
     operations_address: str = Field(default="", description=_ADDRESS.format("operations"))
     secret_key: SecretStr | None = Field(
         default=None,
-        description="32 bytes in base64 that all keys derive from; left out: made and kept in the data folder.",
+        description="32 bytes in base64 that all keys derive from; or several, separated by commas, the current first."
+        " Left out: made and kept in the data folder.",
     )
     reflection: bool = Field(default=True, description="Whether grpcurl may ask what there is to call.")
-    token_life: float = Field(default=3600, gt=0, description="Seconds that a sign-in lasts.")
+    token_life: float = Field(default=900, gt=0, le=86400, description="Seconds that an access token is good.")
+    trusted_proxies: int = Field(
+        default=0, ge=0, description="Proxies of one's own before the server, whose x-forwarded-for is believed."
+    )
     default_deadline: float = Field(default=30, gt=0, description="Seconds for a unary call that sets no deadline.")
     stop_grace: float = Field(default=5, ge=0, description="Seconds that running calls get at a stop.")
     slow_query: float = Field(default=0.05, gt=0, description="Seconds from which a store call is logged as slow.")

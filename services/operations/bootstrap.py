@@ -7,12 +7,14 @@ from llmchat.operations.v1 import operation_pb2, operations_service_pb2
 from libs.common.events.changes import Changes
 from libs.common.process import Process
 from services.operations.collections import COLLECTIONS
+from services.operations.export import UserDataExport
 from services.operations.generate_title import title_generation
 from services.operations.integrity import IntegrityCheck
 from services.operations.references import REFERENCES
 from services.operations.service import OperationsService
 from services.operations.settings import OperationsSettings
 from services.operations.subscribers import subscriptions
+from services.operations.system_config import SystemConfigs
 from services.operations.worker import Worker
 
 
@@ -31,5 +33,5 @@ async def bootstrap(process: Process) -> None:
     process.consume("operations", documents, channels, subscriptions(changes))
     process.server.on_stopping.append(changes.close)
     descriptor = operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"]
-    service = OperationsService(documents, changes, IntegrityCheck(channels))
+    service = OperationsService(documents, changes, IntegrityCheck(channels), UserDataExport(), SystemConfigs())
     process.server.add(descriptor, service)

@@ -9,12 +9,18 @@ from llmchat.operations.v1.operations_service_pb2 import (
     CancelOperationRequest,
     CheckIntegrityRequest,
     CheckIntegrityResponse,
+    ExportUserDataRequest,
+    ExportUserDataResponse,
     GetOperationRequest,
+    GetSystemConfigRequest,
+    ListAuditEventsRequest,
     ListOperationsRequest,
     ListOperationsResponse,
     TrackUserDeletionRequest,
+    UpdateSystemConfigRequest,
     WatchOperationRequest,
 )
+from llmchat.operations.v1.system_config_pb2 import SystemConfig
 
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
@@ -23,18 +29,30 @@ from libs.common.documents.pages import PageAnswer
 from libs.common.documents.unit import Unit
 from libs.common.events.changes import Changes
 from services.operations import operation as operations
+from services.operations.audit_log import list_audit_events
 from services.operations.collections import OPERATIONS
+from services.operations.export import UserDataExport
 from services.operations.integrity import IntegrityCheck
+from services.operations.system_config import SystemConfigs
 from services.operations.user_deletion import track_deletion
 
 
 class OperationsService:
     """Thin: each method hands its request to the use case of that name."""
 
-    def __init__(self, documents: Documents, changes: Changes, integrity: IntegrityCheck) -> None:
+    def __init__(
+        self,
+        documents: Documents,
+        changes: Changes,
+        integrity: IntegrityCheck,
+        export: UserDataExport,
+        system_config: SystemConfigs,
+    ) -> None:
         self._documents = documents
         self._changes = changes
         self._integrity = integrity
+        self._export = export
+        self._system_config = system_config
 
     async def GetOperation(self, request: GetOperationRequest, call: Call) -> Operation:
         return await read_owned(self._documents, OPERATIONS, call.caller, request.id)
@@ -62,3 +80,17 @@ class OperationsService:
         self, request: CheckIntegrityRequest, call: Call
     ) -> AsyncGenerator[CheckIntegrityResponse, None]:
         return self._integrity.run(request.services)
+
+    async def ListAuditEvents(self, request: ListAuditEventsRequest, call: Call) -> PageAnswer:
+        return await list_audit_events(self._documents, request)
+
+    def ExportUserData(
+        self, request: ExportUserDataRequest, call: Call
+    ) -> AsyncGenerator[ExportUserDataResponse, None]:
+        return self._export.run(request, call)
+
+    async def GetSystemConfig(self, request: GetSystemConfigRequest, call: Call) -> SystemConfig:
+        return await self._system_config.read()
+
+    async def UpdateSystemConfig(self, request: UpdateSystemConfigRequest, call: Call) -> SystemConfig:
+        return await self._system_config.update(call, request)

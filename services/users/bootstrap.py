@@ -5,18 +5,28 @@ from __future__ import annotations
 from typing import cast
 
 from google.protobuf.message import Message
+from llmchat.access.v1 import access_service_pb2
 from llmchat.events.v1.events_pb2 import UserDeleted
 from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
 from llmchat.store.v1.outbox_pb2 import OutboxEvent
-from llmchat.users.v1.users_service_pb2 import DESCRIPTOR
+from llmchat.users.v1 import users_service_pb2
 
 from libs.common.crypto.passwords import Passwords
 from libs.common.documents.unit import Unit
 from libs.common.process import Process
-from services.users.collections import COLLECTIONS
-from services.users.deletion import advance_deletion
+from libs.common.store.port import Query
+from services.users.access import AccessService
+from services.users.access_keys import AccessKeys
+from services.users.administration import Administration
+from services.users.collections import COLLECTIONS, REVOCATIONS
+from services.users.deletion import Deletion
+from services.users.password import PasswordChange
+from services.users.provider_keys import ProviderKeys
 from services.users.references import REFERENCES
+from services.users.revocations import RevocationLog
 from services.users.service import UsersService
+from services.users.sessions import Sessions
+from services.users.sign_in import SignIn
 from services.users.subscribers import subscriptions
 
 
@@ -27,13 +37,31 @@ async def bootstrap(process: Process) -> None:
     channels = process.channels("users")
 
     async def user_deletion_acknowledged(unit: Unit, event: OutboxEvent, payload: Message) -> None:
-        await advance_deletion(unit, outbox, event, cast(UserDeleted, payload))
+        await deletion.advance(unit, event, cast(UserDeleted, payload))
 
     outbox = process.outbox("users", documents, {"user.deleted": user_deletion_acknowledged})
     process.consume("users", documents, channels, subscriptions())
+
+    revocations = RevocationLog(process.revocations, process.bus, process.settings.token_life)
+    # Before anyone is served.
+    for revocation in await documents.query(Query.where(REVOCATIONS, order="revoked_at", descending=True)):
+        process.revocations.apply(revocation)
+    deletion = Deletion(outbox, revocations)
     passwords = Passwords()
     process.stack.callback(passwords.close)
-    operations = channels.stub("operations", OperationsServiceStub)
-    life = int(process.settings.token_life)
-    service = UsersService(documents, outbox, operations, passwords, process.tokens, life)
-    process.server.add(DESCRIPTOR.services_by_name["UsersService"], service)
+    access_keys = AccessKeys()
+    service = UsersService(
+        documents=documents,
+        operations=channels.stub("operations", OperationsServiceStub),
+        passwords=passwords,
+        deletion=deletion,
+        sign_in=SignIn(documents, passwords, process.tokens, int(process.settings.token_life)),
+        sessions=Sessions(),
+        password_change=PasswordChange(),
+        provider_keys=ProviderKeys(),
+        access_keys=access_keys,
+        administration=Administration(),
+    )
+    process.server.add(users_service_pb2.DESCRIPTOR.services_by_name["UsersService"], service)
+    access = access_service_pb2.DESCRIPTOR.services_by_name["AccessService"]
+    process.server.add(access, AccessService(documents, access_keys))

@@ -18,6 +18,7 @@ from llmchat.users.stored.v1.user_pb2 import UserRecord
 from llmchat.users.v1.user_pb2 import USER_STATUS_DELETED
 from llmchat.users.v1.users_service_pb2 import DeleteUserRequest
 
+from libs.common.audit import audit
 from libs.common.clock import timestamp
 from libs.common.context import Caller
 from libs.common.documents.tombstones import bury
@@ -26,7 +27,8 @@ from libs.common.errors import DomainError
 from libs.common.events.outbox import Outbox
 from libs.common.events.table import EVENTS
 from services.users.collections import USERNAMES, USERS
-from services.users.user import own_record, username_id
+from services.users.revocations import RevocationLog
+from services.users.user import reachable_record, username_id
 
 if TYPE_CHECKING:
     from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceAsyncStub
@@ -35,35 +37,52 @@ _log = logging.getLogger(__name__)
 _TRACKING_SECONDS = 2.0
 
 
-async def delete_user(
-    unit: Unit, outbox: Outbox, caller: Caller, request: DeleteUserRequest, password_hash: str
-) -> Operation:
-    """Stages that the account is closed and its secrets overwritten, and the event by which all of it goes.
+class Deletion:
+    """Closes accounts and forgets them."""
 
-    `password_hash` is of a password that nobody knows: a login takes as long as before, and fails as a wrong pair does.
+    def __init__(self, outbox: Outbox, revocations: RevocationLog) -> None:
+        self._outbox = outbox
+        self._revocations = revocations
 
-    Raises:
-        NotFound: there is no such account of the caller's, or it is deleted already.
-        Stale: the account has moved since the given etag.
-    """
-    record = await own_record(unit, caller, request.id)
-    require_etag(record, request.etag)
-    record.status = USER_STATUS_DELETED
-    record.updated_at.CopyFrom(timestamp(unit.now))
-    record.password_hash = password_hash
-    for _, key in record.api_keys.ListFields():
-        key.encrypted_key, key.key_hash = secrets.token_urlsafe(len(key.encrypted_key)), secrets.token_urlsafe()
-    unit.put(USERS, record)
-    operation = Operation(
-        id=f"op_delete_{record.id}",
-        type=OPERATION_TYPE_DELETE_USER,
-        user_id=record.id,
-        status=OPERATION_STATUS_RUNNING,
-        created_at=timestamp(unit.now),
-        updated_at=timestamp(unit.now),
-    )
-    outbox.emit(unit, "user.deleted", record.id, UserDeleted(user_id=record.id, operation_id=operation.id))
-    return operation
+    async def begin(self, unit: Unit, caller: Caller, request: DeleteUserRequest, password_hash: str) -> Operation:
+        """Stages that the account is closed and its secrets overwritten, and the event by which all of it goes.
+
+        `password_hash` is of a password that nobody knows: a login takes as long as before, and fails as a wrong pair
+        does.
+
+        Raises:
+            NotFound: there is no such account of the caller's (of anyone's for an administrator), or it is deleted
+                already.
+            Stale: the account has moved since the given etag.
+        """
+        record = await reachable_record(unit, caller, request.id)
+        require_etag(record, request.etag)
+        record.status = USER_STATUS_DELETED
+        record.updated_at.CopyFrom(timestamp(unit.now))
+        record.password_hash = password_hash
+        for _, key in record.api_keys.ListFields():
+            key.encrypted_key, key.key_hash = secrets.token_urlsafe(len(key.encrypted_key)), secrets.token_urlsafe()
+        unit.put(USERS, record)
+        self._revocations.revoke(unit, f"account:{record.id}")
+        audit(unit, self._outbox, "user.delete", "user", record.id, user_id=record.id)
+        operation = Operation(
+            id=f"op_delete_{record.id}",
+            type=OPERATION_TYPE_DELETE_USER,
+            user_id=record.id,
+            status=OPERATION_STATUS_RUNNING,
+            created_at=timestamp(unit.now),
+            updated_at=timestamp(unit.now),
+        )
+        self._outbox.emit(unit, "user.deleted", record.id, UserDeleted(user_id=record.id, operation_id=operation.id))
+        return operation
+
+    async def advance(self, unit: Unit, event: OutboxEvent, deleted: UserDeleted) -> None:
+        """Stages that the world hears who has acknowledged; with the last of them, that the account is forgotten."""
+        done = [service for service in EVENTS[event.type].consumers if service not in event.waiting_for]
+        advanced = UserDeletionAdvanced(operation_id=deleted.operation_id, done=done, waiting_for=event.waiting_for)
+        self._outbox.emit(unit, "user.deletion_advanced", deleted.operation_id, advanced)
+        if not event.waiting_for:
+            await _forget(unit, await unit.get(USERS, deleted.user_id))
 
 
 async def track_deletion(operations: OperationsServiceAsyncStub, operation: Operation) -> Operation:
@@ -76,15 +95,6 @@ async def track_deletion(operations: OperationsServiceAsyncStub, operation: Oper
         # The deletion stands, and its event makes the operation as soon as that service is back.
         _log.warning("operation %s is not there yet: %s", operation.id, error)
         return operation
-
-
-async def advance_deletion(unit: Unit, outbox: Outbox, event: OutboxEvent, deleted: UserDeleted) -> None:
-    """Stages that the world hears who has acknowledged; with the last of them, that the account is forgotten."""
-    done = [service for service in EVENTS[event.type].consumers if service not in event.waiting_for]
-    advanced = UserDeletionAdvanced(operation_id=deleted.operation_id, done=done, waiting_for=event.waiting_for)
-    outbox.emit(unit, "user.deletion_advanced", deleted.operation_id, advanced)
-    if not event.waiting_for:
-        await _forget(unit, await unit.get(USERS, deleted.user_id))
 
 
 async def _forget(unit: Unit, record: UserRecord) -> None:

@@ -9,7 +9,14 @@ import hashlib
 import unicodedata
 
 from llmchat.users.stored.v1.user_pb2 import UsernameRecord, UserRecord
-from llmchat.users.v1.user_pb2 import USER_STATUS_ACTIVE, USER_STATUS_DELETED, User, UserSettings
+from llmchat.users.v1.user_pb2 import (
+    USER_ROLE_ADMIN,
+    USER_ROLE_USER,
+    USER_STATUS_ACTIVE,
+    USER_STATUS_DELETED,
+    User,
+    UserSettings,
+)
 from llmchat.users.v1.users_service_pb2 import CreateUserRequest, UpdateUserRequest
 
 from libs.common.clock import timestamp
@@ -51,12 +58,12 @@ async def create_user(unit: Unit, request: CreateUserRequest, password_hash: str
 
 
 async def read_user(documents: Documents, caller: Caller, id: str) -> User:
-    """The caller's account, by its id or as `me`.
+    """The caller's account, by its id or as `me`; for an administrator anyone's.
 
     Raises:
         NotFound: there is none, or it is another person's.
     """
-    return view(await own_record(documents, caller, id))
+    return view(await reachable_record(documents, caller, id))
 
 
 async def update_user(unit: Unit, caller: Caller, request: UpdateUserRequest) -> User:
@@ -94,6 +101,8 @@ def view(record: UserRecord) -> User:
         updated_at=record.updated_at,
         settings=record.settings,
         status=record.status,
+        suspension_reason=record.suspension_reason,
+        role=USER_ROLE_ADMIN if record.is_admin else USER_ROLE_USER,
         etag=record.etag,
     )
     if record.HasField("usage"):
@@ -110,6 +119,20 @@ async def own_record(documents: Documents | Unit, caller: Caller, id: str) -> Us
         NotFound: there is none, it is deleted, or it is another person's.
     """
     record = await documents.find(USERS, caller.user_id) if id in (ME, caller.user_id) else None
+    if record is None or record.status == USER_STATUS_DELETED:
+        raise NotFound("user", id)
+    return record
+
+
+async def reachable_record(documents: Documents | Unit, caller: Caller, id: str) -> UserRecord:
+    """The account as it is stored: the caller's own, or for an administrator anyone's.
+
+    Raises:
+        NotFound: there is none, it is deleted, or it is another person's.
+    """
+    if not caller.is_admin or id in (ME, caller.user_id):
+        return await own_record(documents, caller, id)
+    record = await documents.find(USERS, id)
     if record is None or record.status == USER_STATUS_DELETED:
         raise NotFound("user", id)
     return record

@@ -16,7 +16,7 @@ from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from libs.common.clock import wall_clock
-from libs.common.crypto.keys import SecretKey
+from libs.common.crypto.keys import KeyRing
 from libs.common.crypto.tokens import Tokens
 from tests.integration.conftest import Person, connected
 
@@ -40,7 +40,7 @@ class Server:
             "LLMCHAT_SECRET_KEY": SECRET,
             **{f"LLMCHAT_{name}": value for name, value in settings.items()},
         }
-        self._tokens = Tokens(SecretKey.parse(SECRET).derive("tokens"), wall_clock)
+        self._tokens = Tokens(KeyRing.parse(SECRET).derive("tokens"), wall_clock)
         self._process: asyncio.subprocess.Process | None = None
 
     def visit(self, user_id: str | None = None) -> AbstractAsyncContextManager[Person]:

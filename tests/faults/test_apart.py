@@ -21,7 +21,7 @@ from libs.client.apart import Apart
 from libs.client.operator import Operator
 from libs.client.replica import Replica, State
 from libs.common.clock import wall_clock
-from libs.common.crypto.keys import SecretKey
+from libs.common.crypto.keys import KeyRing
 from libs.common.crypto.tokens import Tokens
 from libs.common.settings import SERVICES
 from tests.faults.crowd import Crowd
@@ -76,7 +76,7 @@ class House:
 
 
 def tokens() -> Tokens:
-    return Tokens(SecretKey.parse(SECRET).derive("tokens"), wall_clock)
+    return Tokens(KeyRing.parse(SECRET).derive("tokens"), wall_clock)
 
 
 @asynccontextmanager

@@ -15,16 +15,11 @@ from llmchat.threads.v1 import threads_service_pb2 as threads_pb2
 
 from libs.common import errors
 from libs.common.context import Call
-from libs.common.rpc.server import Server
-from tests.standins.rpc import THREADS, TOKENS, Served, Threads, echo, serving, signed_in, two_events
+from tests.standins.rpc import THREADS, Served, Threads, echo, new_server, serving, signed_in, two_events
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 HEALTH: ServiceDescriptor = health_pb2.DESCRIPTOR.services_by_name["Health"]
-
-
-def new_server(listen: str = "127.0.0.1:0") -> Server:
-    return Server(listen, reflection=False, default_deadline=30, authenticate=TOKENS.verify)
 
 
 async def listed_services(served: Served) -> set[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
-from libs.common.crypto.keys import SecretKey
+from libs.common.crypto.keys import KeyRing, SecretKey
 from libs.common.events.bus import Bus
 from libs.common.events.in_process_bus import InProcessBus
 from libs.common.process import Bootstrap, Process
@@ -20,7 +20,7 @@ from tests.simulation.network import SimulatedServer
 if TYPE_CHECKING:
     from tests.simulation.simulation import Simulation
 
-_KEY = SecretKey(bytes(32))
+_KEYS = KeyRing((SecretKey(bytes(32)),))
 
 
 @cache
@@ -52,7 +52,7 @@ class Node(Machine, Process):
         self.context.run(MACHINE.set, self)
         bus: Bus = InProcessBus() if place.alone else SimulatedBus(simulation, simulation.wire, self)
         settings = _settings("memory://" if place.alone else "redis://simulated")
-        self.context.run(Process.__init__, self, settings, bus, _KEY, self.now, AsyncExitStack())
+        self.context.run(Process.__init__, self, settings, bus, _KEYS, self.now, AsyncExitStack())
         self.replica = self.name
 
     @property

@@ -12,12 +12,17 @@ from google.rpc import status_pb2
 from grpc import aio
 from llmchat.messages.v1 import messages_service_pb2 as messages_pb2
 from llmchat.messages.v1.messages_service_pb2_grpc import MessagesServiceStub
+from llmchat.operations.v1.system_config_pb2 import SystemLimits
 from llmchat.threads.v1 import thread_pb2
 from llmchat.threads.v1 import threads_service_pb2 as threads_pb2
 from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
 
-from libs.common.context import Call
+from libs.common.access.limits import CountedLimits
+from libs.common.clock import wall_clock
+from libs.common.context import Call, Verified
 from libs.common.crypto.tokens import Tokens
+from libs.common.errors import Unauthenticated
+from libs.common.rpc.interceptors.revocations import Revocations
 from libs.common.rpc.server import Server
 
 if TYPE_CHECKING:
@@ -26,7 +31,7 @@ if TYPE_CHECKING:
 
 D = TypeVar("D", bound=Message)
 
-TOKENS = Tokens(b"a key that all tests share, 32 B!")
+TOKENS = Tokens([b"a key that all tests share, 32 B!"])
 THREADS = threads_pb2.DESCRIPTOR.services_by_name["ThreadsService"]
 MESSAGES = messages_pb2.DESCRIPTOR.services_by_name["MessagesService"]
 
@@ -78,6 +83,11 @@ class Served:
     messages: MessagesServiceAsyncStub
 
 
+async def knows_no_key(secret: str) -> Verified:
+    """Where no access key is known."""
+    raise Unauthenticated("no such access key")
+
+
 async def echo(request: Any, call: Call) -> thread_pb2.Thread:
     """Answers with the id that was asked for and the caller's."""
     return thread_pb2.Thread(id=request.id, user_id=call.caller.user_id)
@@ -87,6 +97,19 @@ async def two_events(request: Any, call: Call) -> AsyncGenerator[messages_pb2.St
     """Streams two events."""
     for seq in (1, 2):
         yield messages_pb2.StreamEvent(message_id=request.message_id, seq=seq)
+
+
+def new_server(listen: str = "127.0.0.1:0", **more: Any) -> Server:
+    """A server without services, limits and access keys."""
+    settings: dict[str, Any] = {"reflection": False, "default_deadline": 30.0}
+    return Server(
+        listen,
+        authenticate=TOKENS.verify,
+        resolve=knows_no_key,
+        revocations=Revocations(wall_clock),
+        limits=CountedLimits(SystemLimits()),
+        **settings | more,
+    )
 
 
 @asynccontextmanager
@@ -101,11 +124,10 @@ async def serving(
     notice: float = 0.0,
 ) -> AsyncIterator[Served]:
     """A server with the two services, stopped at the end."""
-    server = Server(
+    server = new_server(
         listen,
         reflection=reflection,
         default_deadline=default_deadline,
-        authenticate=TOKENS.verify,
         connection_age=connection_age,
         notice=notice,
     )

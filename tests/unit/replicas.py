@@ -15,7 +15,7 @@ from llmchat.messages.v1.messages_service_pb2 import BUSY_POLICY_ENQUEUE, BusyPo
 from llmchat.store.v1.lease_pb2 import Lease
 
 from libs.common.context import Call, Caller
-from libs.common.crypto.digest import Digest
+from libs.common.crypto.requests import RequestSeal
 from libs.common.documents.documents import Documents
 from libs.common.documents.pages import PageTokens
 from libs.common.documents.system import LEASES, SYSTEM_COLLECTIONS
@@ -162,7 +162,7 @@ class Installation:
         self._replicas: list[Replica] = []
 
     def documents_over(self, store: Store) -> Documents:
-        return Documents(store, self.clock, PageTokens(b"p" * 32), Digest(b"d" * 32))
+        return Documents(store, self.clock, PageTokens([b"p" * 32]), RequestSeal([b"d" * 32]))
 
     def replica(
         self,

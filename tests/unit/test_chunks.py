@@ -6,7 +6,7 @@ import pytest
 from llmchat.messages.v1.message_pb2 import Message
 
 from libs.common.clock import wall_clock
-from libs.common.crypto.digest import Digest
+from libs.common.crypto.requests import RequestSeal
 from libs.common.documents.documents import Documents
 from libs.common.documents.pages import PageTokens
 from libs.common.documents.system import SYSTEM_COLLECTIONS
@@ -22,7 +22,7 @@ ANSWER = Message(id="msg_1", generation="g1")
 @pytest.fixture
 def documents() -> Documents:
     store = MemoryStore([*COLLECTIONS, *SYSTEM_COLLECTIONS])
-    return Documents(store, wall_clock, PageTokens(b"p" * 32), Digest(b"d" * 32))
+    return Documents(store, wall_clock, PageTokens([b"p" * 32]), RequestSeal([b"d" * 32]))
 
 
 async def store(documents: Documents, first_seq: int, tokens: list[str], answer: Message = ANSWER) -> None:

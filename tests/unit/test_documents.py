@@ -13,7 +13,7 @@ from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest
 
 from libs.common.clock import timestamp
 from libs.common.context import Call, Caller, enter_call
-from libs.common.crypto.digest import Digest
+from libs.common.crypto.requests import RequestSeal
 from libs.common.documents.documents import Documents
 from libs.common.documents.leases import renew_lease, take_lease
 from libs.common.documents.masks import apply_mask
@@ -60,7 +60,7 @@ def clock() -> HeldClock:
 @pytest.fixture
 def documents(clock: HeldClock) -> Documents:
     store = MemoryStore([THREADS, *SYSTEM_COLLECTIONS])
-    return Documents(store, clock, PageTokens(b"p" * 32), Digest(b"d" * 32))
+    return Documents(store, clock, PageTokens([b"p" * 32]), RequestSeal([b"d" * 32]))
 
 
 def thread(id: str, *, user: str = "anna", at: int = 0, title: str = "") -> Thread:
@@ -147,7 +147,7 @@ async def test_what_follows_a_commit_happens_once_and_only_after_it(documents: D
 
 async def test_what_follows_a_commit_happens_although_its_caller_has_gone(clock: HeldClock) -> None:
     store = SlowStore([THREADS, *SYSTEM_COLLECTIONS])
-    documents = Documents(store, clock, PageTokens(b"p" * 32), Digest(b"d" * 32))
+    documents = Documents(store, clock, PageTokens([b"p" * 32]), RequestSeal([b"d" * 32]))
     happened = asyncio.Event()
 
     async def work(unit: Unit) -> None:

@@ -14,7 +14,7 @@ from llmchat.store.v1.outbox_pb2 import Acknowledgement, OutboxEvent
 from llmchat.threads.v1.thread_pb2 import Thread
 
 from libs.common.clock import wall_clock
-from libs.common.crypto.digest import Digest
+from libs.common.crypto.requests import RequestSeal
 from libs.common.documents.documents import Documents
 from libs.common.documents.pages import PageTokens
 from libs.common.documents.system import OUTBOX, SYSTEM_COLLECTIONS
@@ -90,7 +90,7 @@ async def away(request: PullEventsRequest) -> PullEventsResponse:
 
 def open_documents() -> Documents:
     store = MemoryStore([TOUCHED, *SYSTEM_COLLECTIONS])
-    return Documents(store, wall_clock, PageTokens(b"p" * 32), Digest(b"d" * 32))
+    return Documents(store, wall_clock, PageTokens([b"p" * 32]), RequestSeal([b"d" * 32]))
 
 
 def consumer(bus: Bus, owner: Owner, handler: Handler, **options: object) -> tuple[Documents, Inbox]:
@@ -232,7 +232,7 @@ class TestOrder:
     async def test_replicas_whose_clocks_differ_keep_the_order_of_an_aggregate(self) -> None:
         store = MemoryStore([TOUCHED, *SYSTEM_COLLECTIONS])
         ahead, behind = (
-            Owner(LosingBus(), Documents(store, clock, PageTokens(b"p" * 32), Digest(b"d" * 32)))
+            Owner(LosingBus(), Documents(store, clock, PageTokens([b"p" * 32]), RequestSeal([b"d" * 32])))
             for clock in (lambda: wall_clock() + 60_000, wall_clock)
         )
         names = ["first", "second", "third"]

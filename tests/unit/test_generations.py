@@ -12,7 +12,7 @@ from llmchat.messages.stored.v1.stream_pb2 import Conversation
 from llmchat.messages.v1.message_pb2 import MESSAGE_STATUS_CANCELLED, MESSAGE_STATUS_PENDING, Message
 
 from libs.common.clock import wall_clock
-from libs.common.crypto.digest import Digest
+from libs.common.crypto.requests import RequestSeal
 from libs.common.documents.documents import Documents
 from libs.common.documents.pages import PageTokens
 from libs.common.documents.system import LEASES, SYSTEM_COLLECTIONS
@@ -58,7 +58,7 @@ class StandInCatalog:
 @pytest.fixture
 async def documents() -> Documents:
     store = MemoryStore([*COLLECTIONS, *SYSTEM_COLLECTIONS])
-    return Documents(store, wall_clock, PageTokens(b"p" * 32), Digest(b"d" * 32))
+    return Documents(store, wall_clock, PageTokens([b"p" * 32]), RequestSeal([b"d" * 32]))
 
 
 @pytest.fixture

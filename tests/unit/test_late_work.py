@@ -12,7 +12,7 @@ from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest
 
 from libs.common.clock import wall_clock
 from libs.common.context import Caller
-from libs.common.crypto.digest import Digest
+from libs.common.crypto.requests import RequestSeal
 from libs.common.documents.documents import Documents
 from libs.common.documents.pages import PageTokens
 from libs.common.documents.system import SYSTEM_COLLECTIONS
@@ -36,7 +36,7 @@ WANTED = TitleWanted(thread_id="thread_1", user_id="ada", model_id="echo")
 
 def documents_of(collections: Sequence[CollectionSpec[Any]]) -> Documents:
     store = MemoryStore([*collections, *SYSTEM_COLLECTIONS])
-    return Documents(store, wall_clock, PageTokens(b"p" * 32), Digest(b"d" * 32))
+    return Documents(store, wall_clock, PageTokens([b"p" * 32]), RequestSeal([b"d" * 32]))
 
 
 def changes() -> Changes:

@@ -19,7 +19,7 @@ from llmchat.users.v1.user_pb2 import UserSettings
 from llmchat.users.v1.users_service_pb2 import CreateUserRequest
 
 from libs.common.clock import timestamp, wall_clock
-from libs.common.crypto.digest import Digest
+from libs.common.crypto.requests import RequestSeal
 from libs.common.documents.documents import Documents
 from libs.common.documents.pages import PageTokens
 from libs.common.documents.system import SYSTEM_COLLECTIONS
@@ -51,7 +51,7 @@ ORDERS = list(combinations(range(2 * STEPS), STEPS))
 
 def documents_of(collections: Sequence[CollectionSpec[Any]]) -> Documents:
     store = MemoryStore([*collections, *SYSTEM_COLLECTIONS])
-    return Documents(store, wall_clock, PageTokens(b"p" * 32), Digest(b"d" * 32))
+    return Documents(store, wall_clock, PageTokens([b"p" * 32]), RequestSeal([b"d" * 32]))
 
 
 @pytest.fixture

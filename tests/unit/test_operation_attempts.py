@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from google.protobuf.message import Message
 from llmchat.events.v1.events_pb2 import ThreadDeleted
 from llmchat.operations.v1.operation_pb2 import (
     OPERATION_STATUS_CANCELLED,
@@ -23,6 +22,7 @@ from llmchat.operations.v1.operation_pb2 import (
 
 from libs.common.clock import timestamp
 from libs.common.context import Caller
+from libs.common.crypto.requests import RequestSeal
 from libs.common.documents.documents import Documents
 from libs.common.documents.pages import PageTokens
 from libs.common.documents.system import LEASES, SYSTEM_COLLECTIONS
@@ -78,10 +78,8 @@ def clock() -> HeldClock:
 
 @pytest.fixture
 def documents(clock: HeldClock) -> Documents:
-    def digest(method: str, request: Message) -> bytes:
-        return request.SerializeToString()
-
-    return Documents(MemoryStore([OPERATIONS, *SYSTEM_COLLECTIONS]), clock, PageTokens(b"k" * 32), digest)
+    store = MemoryStore([OPERATIONS, *SYSTEM_COLLECTIONS])
+    return Documents(store, clock, PageTokens([b"k" * 32]), RequestSeal([b"d" * 32]))
 
 
 async def create(documents: Documents, id: str = "op_1", thread_id: str = "thread_1") -> Operation:

@@ -23,7 +23,7 @@ from llmchat.operations.v1.operation_pb2 import (
 
 from libs.common.clock import timestamp, wall_clock
 from libs.common.context import Caller
-from libs.common.crypto.digest import Digest
+from libs.common.crypto.requests import RequestSeal
 from libs.common.documents.documents import Documents
 from libs.common.documents.pages import PageTokens
 from libs.common.documents.system import SYSTEM_COLLECTIONS
@@ -86,7 +86,7 @@ class Replica:
     """One process's part of the operations service, over the store and the bus that it shares with others."""
 
     def __init__(self, name: str, store: MemoryStore, bus: LossyBus, *, watchdog: float, lease: float) -> None:
-        self.documents = Documents(store, wall_clock, PageTokens(b"p" * 32), Digest(b"d" * 32))
+        self.documents = Documents(store, wall_clock, PageTokens([b"p" * 32]), RequestSeal([b"d" * 32]))
         self.changes = Changes(bus, "operations", watchdog)
         self.works = Works()
         settings = OperationsSettings(operation_lease=lease, operation_concurrency=4)

@@ -12,12 +12,14 @@ import pytest
 from llmchat.users.v1 import users_service_pb2 as users_pb2
 
 from libs.common import errors
-from libs.common.crypto.digest import Digest
-from libs.common.crypto.keys import SecretKey
+from libs.common.crypto.envelopes import Unreadable, open_envelope, seal
+from libs.common.crypto.keys import KeyRing, SecretKey
 from libs.common.crypto.passwords import Passwords
+from libs.common.crypto.requests import RequestSeal
 from libs.common.redaction import redacted
 
 KEY = SecretKey(bytes(range(32)))
+OTHER = SecretKey(bytes(32))
 
 
 @pytest.fixture
@@ -31,22 +33,22 @@ def passwords() -> Iterator[Passwords]:
 def test_a_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     path = tmp_path / "new" / "secret.key"
 
-    made = SecretKey.load_or_create(path)
+    made = KeyRing.load_or_create(path)
 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert SecretKey.load_or_create(path) == made
+    assert KeyRing.load_or_create(path) == made
     assert [file.name for file in path.parent.iterdir()] == ["secret.key"]
 
 
 def test_processes_that_start_together_get_the_same_key(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
-        keys = set(pool.map(SecretKey.load_or_create, [tmp_path / "secret.key"] * 32))
+        keys = set(pool.map(KeyRing.load_or_create, [tmp_path / "secret.key"] * 32))
 
     assert len(keys) == 1
 
 
 def test_a_key_is_read_from_a_setting() -> None:
-    assert SecretKey.parse(f" {base64.b64encode(bytes(range(32))).decode()}\n") == KEY
+    assert KeyRing.parse(f" {base64.b64encode(bytes(range(32))).decode()}\n") == KeyRing((KEY,))
 
 
 @pytest.mark.parametrize(
@@ -54,7 +56,7 @@ def test_a_key_is_read_from_a_setting() -> None:
 )
 def test_a_malformed_key_is_refused_and_not_shown(setting: str) -> None:
     with pytest.raises(errors.Invalid, match="the secret key must be base64 of 32 bytes") as caught:
-        SecretKey.parse(setting)
+        KeyRing.parse(setting)
 
     assert not setting or setting not in caught.value.text
 
@@ -64,7 +66,7 @@ def test_a_malformed_key_file_is_refused_and_left_alone(tmp_path: Path) -> None:
     path.write_bytes(b"\xffnot a key")
 
     with pytest.raises(errors.Invalid):
-        SecretKey.load_or_create(path)
+        KeyRing.load_or_create(path)
     assert path.read_bytes() == b"\xffnot a key"
 
 
@@ -76,7 +78,7 @@ def test_a_key_is_derived_as_rfc_5869_says() -> None:
 
 def test_each_purpose_has_a_key_of_its_own_and_the_secret_is_never_shown() -> None:
     assert len({KEY.secret, KEY.derive("tokens"), KEY.derive("pages")}) == 3
-    assert repr(KEY) == "SecretKey()"
+    assert repr(KeyRing((KEY,))) == "KeyRing(keys=(SecretKey(),))"
 
 
 async def test_a_password_is_known_again_and_another_is_not(passwords: Passwords) -> None:
@@ -116,16 +118,65 @@ async def test_an_unknown_user_costs_what_a_wrong_password_costs() -> None:
     assert 0.5 < unknown / known < 2
 
 
+def test_a_ring_is_read_with_its_current_key_first() -> None:
+    ring = KeyRing.parse(f"{KEY.encoded}, {OTHER.encoded}")
+
+    assert ring.keys == (KEY, OTHER)
+    assert ring.current == KEY
+    assert ring.find(OTHER.id) == OTHER
+    assert ring.find("another") is None
+    assert KeyRing.parse(f"{KEY.encoded}\n{OTHER.encoded}\n") == ring
+
+
+def test_a_key_that_is_there_twice_is_refused() -> None:
+    with pytest.raises(errors.Invalid, match="twice"):
+        KeyRing.parse(f"{KEY.encoded},{KEY.encoded}")
+
+
+def test_what_is_sealed_opens_under_its_key_at_its_place() -> None:
+    envelope = seal(KEY.secret, b"hello", b"here")
+
+    assert open_envelope(KEY.secret, envelope, b"here") == b"hello"
+    assert seal(KEY.secret, b"hello", b"here") != envelope
+    for key, place in ((OTHER.secret, b"here"), (KEY.secret, b"there")):
+        with pytest.raises(Unreadable):
+            open_envelope(key, envelope, place)
+
+
+def test_an_envelope_with_any_bit_changed_or_any_byte_missing_stays_closed() -> None:
+    envelope = seal(KEY.secret, b"hello", b"here")
+    changed = [
+        envelope[:place] + bytes((envelope[place] ^ 1 << bit,)) + envelope[place + 1 :]
+        for place in range(len(envelope))
+        for bit in range(8)
+    ]
+
+    for other in (*changed, *(envelope[:length] for length in range(len(envelope)))):
+        with pytest.raises(Unreadable):
+            open_envelope(KEY.secret, other, b"here")
+
+
 def test_a_digest_tells_requests_apart_but_not_by_their_request_id() -> None:
-    digest = Digest(KEY.derive("digests"))
+    seal = RequestSeal([KEY.derive("requests")])
     request = users_pb2.CreateUserRequest(username="ada@example.org", request_id="1")
     repeated = users_pb2.CreateUserRequest(username="ada@example.org", request_id="2")
     another = users_pb2.CreateUserRequest(username="eve@example.org", request_id="1")
+    digest = seal.digest("Create", request)
 
-    assert digest("Create", request) == digest("Create", repeated)
-    assert len({digest("Create", request), digest("Create", another), digest("Update", request)}) == 3
-    assert digest("Create", request) != Digest(KEY.derive("others"))("Create", request)
+    assert seal.matches(digest, "Create", repeated)
+    assert not seal.matches(digest, "Create", another)
+    assert not seal.matches(digest, "Update", request)
+    assert not RequestSeal([KEY.derive("others")]).matches(digest, "Create", request)
     assert request.request_id == "1"
+
+
+def test_an_answer_is_kept_so_that_only_its_keys_read_it() -> None:
+    envelope = RequestSeal([KEY.secret]).seal("record_1", b"an answer")
+
+    assert b"an answer" not in envelope
+    assert RequestSeal([OTHER.secret, KEY.secret]).open("record_1", envelope) == b"an answer"
+    assert RequestSeal([OTHER.secret]).open("record_1", envelope) is None
+    assert RequestSeal([KEY.secret]).open("record_2", envelope) is None
 
 
 def test_what_is_shown_of_a_message_lacks_its_secrets_at_any_depth() -> None:

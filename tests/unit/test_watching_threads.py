@@ -25,7 +25,7 @@ from llmchat.threads.v1.threads_service_pb2 import (
 
 from libs.common.clock import timestamp
 from libs.common.context import Caller
-from libs.common.crypto.digest import Digest
+from libs.common.crypto.requests import RequestSeal
 from libs.common.documents.documents import Documents
 from libs.common.documents.pages import PageTokens
 from libs.common.documents.system import SYSTEM_COLLECTIONS
@@ -104,7 +104,7 @@ class Replica:
     """One process's part of the threads service, over the store and the bus that it shares with others."""
 
     def __init__(self, store: MemoryStore, bus: LossyBus, clock: TickingClock, watchdog: float) -> None:
-        self.documents = Documents(store, clock, PageTokens(b"p" * 32), Digest(b"d" * 32))
+        self.documents = Documents(store, clock, PageTokens([b"p" * 32]), RequestSeal([b"d" * 32]))
         self.changes = Changes(bus, "threads", watchdog)
         self.outbox = Outbox("threads", self.documents, bus, replica="me")
 

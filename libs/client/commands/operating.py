@@ -10,7 +10,7 @@ import typer
 
 from libs.client.commands.connection import places_of
 from libs.client.operator import Operator
-from libs.common.crypto.keys import SecretKey
+from libs.common.crypto.keys import KeyRing
 from libs.common.crypto.tokens import Tokens
 from libs.common.errors import Unauthenticated
 
@@ -34,16 +34,16 @@ def open_operator(address: str, data: Path) -> Operator:
         Unauthenticated: there is no key here. None is made.
         Invalid: what is there is no key.
     """
-    token, _ = Tokens(_secret_key(data).derive("tokens")).issue_user("operator", True, _TOKEN_LIFE)
+    token, _ = Tokens(_keys(data).derive("tokens")).issue_user("operator", True, _TOKEN_LIFE)
     return Operator(places_of(address), token=token, timeout=_CALL)
 
 
-def _secret_key(data: Path) -> SecretKey:
+def _keys(data: Path) -> KeyRing:
     if encoded := os.environ.get("LLMCHAT_SECRET_KEY"):
-        return SecretKey.parse(encoded)
+        return KeyRing.parse(encoded)
     path = data / "secret.key"
     try:
-        return SecretKey.parse(path.read_text(encoding="ascii", errors="replace"))
+        return KeyRing.parse(path.read_text(encoding="ascii", errors="replace"))
     except OSError as error:
         where = "set LLMCHAT_SECRET_KEY, or --data to the folder that holds it"
         text = f"an operator needs the installation's secret key: {where} ({path}: {error.strerror})"

@@ -1,9 +1,10 @@
-"""The one secret of an installation, and the keys derived from it, one per purpose."""
+"""The secrets of an installation, and the keys derived from them, one per purpose."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import os
 import secrets
 from dataclasses import dataclass, field
@@ -40,25 +41,83 @@ class SecretKey:
 
     @classmethod
     def generate(cls) -> SecretKey:
-        """A new one, for an installation that keeps nothing."""
+        """A new one."""
         return cls(secrets.token_bytes(KEY_BYTES))
 
-    @classmethod
-    def load_or_create(cls, path: Path) -> SecretKey:
-        """Reads the key file, or writes a new one that only its owner may read.
+    @property
+    def encoded(self) -> str:
+        """The form that `parse` reads."""
+        return base64.b64encode(self.secret).decode("ascii")
 
-        Processes that start together end with the same key: the file appears whole or not at all, and once.
-
-        Raises:
-            Invalid: the file does not hold a key.
-        """
-        if not path.exists():
-            _create(path, base64.b64encode(secrets.token_bytes(KEY_BYTES)) + b"\n")
-        return cls.parse(path.read_text(encoding="ascii", errors="replace"))
+    @property
+    def id(self) -> str:
+        """Names the key without telling anything of it: 16 hex digits."""
+        return hashlib.sha256(b"kid:" + self.secret).hexdigest()[:16]
 
     def derive(self, purpose: str) -> bytes:
         """32 bytes by HKDF-SHA256 (RFC 5869), independent of those for every other purpose."""
         return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=purpose.encode()).derive(self.secret)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRing:
+    """Secret keys, the current one first: it signs and encrypts; what any of them signed or encrypted is read.
+
+    A rotation without a gap takes three restarts of every process: the new key is added behind the current one, then
+    put before it, and the old one is removed once nothing that matters is left under it.
+    """
+
+    keys: tuple[SecretKey, ...]
+
+    @classmethod
+    def parse(cls, encoded: str) -> KeyRing:
+        """Reads keys in base64, separated by commas or line ends, the current one first.
+
+        Raises:
+            Invalid: there is none, one is malformed, or one is there twice.
+        """
+        keys = tuple(SecretKey.parse(part) for part in encoded.replace("\n", ",").split(",") if part.strip())
+        if not keys:
+            # Says what is expected of one.
+            SecretKey.parse("")
+        if len(set(keys)) < len(keys):
+            raise errors.Invalid("a secret key is there twice", reason="INVALID_SECRET_KEY")
+        return cls(keys)
+
+    @classmethod
+    def generate(cls) -> KeyRing:
+        """One new key, for an installation that keeps nothing."""
+        return cls((SecretKey.generate(),))
+
+    @classmethod
+    def load_or_create(cls, path: Path) -> KeyRing:
+        """Reads the key file, a key per line, or writes one with a new key that only its owner may read.
+
+        Processes that start together end with the same key: the file appears whole or not at all, and once.
+
+        Raises:
+            Invalid: the file does not hold keys.
+        """
+        if not path.exists():
+            _create(path, f"{SecretKey.generate().encoded}\n".encode("ascii"))
+        return cls.parse(path.read_text(encoding="ascii", errors="replace"))
+
+    @property
+    def current(self) -> SecretKey:
+        """The key that signs and encrypts."""
+        return self.keys[0]
+
+    def find(self, id: str) -> SecretKey | None:
+        """The key of that id; None where it is not on the ring, or not any more."""
+        return next((key for key in self.keys if key.id == id), None)
+
+    def derive(self, purpose: str) -> tuple[bytes, ...]:
+        """What each key derives for the purpose, the current one's first."""
+        return tuple(key.derive(purpose) for key in self.keys)
+
+    def derived(self, purpose: str) -> KeyRing:
+        """A ring of keys of their own: who has it knows nothing of this one."""
+        return KeyRing(tuple(SecretKey(secret) for secret in self.derive(purpose)))
 
 
 def _create(path: Path, content: bytes) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import jwt
 
 from libs.common import errors
 from libs.common.clock import Clock, wall_clock
-from libs.common.context import Caller
+from libs.common.context import Caller, Verified
 
-USER_LIFE = 3600
+USER_LIFE = 900
 SERVICE_LIFE = 300
 
 _ALGORITHM = "HS256"
@@ -21,61 +22,76 @@ _REFUSED = "the access token is not valid"
 
 
 class Tokens:
-    """Issues and verifies tokens under one key. Lives are in seconds; times out are in milliseconds of the epoch."""
+    """Issues tokens under the first of its keys and verifies those of any.
 
-    def __init__(self, key: bytes, clock: Clock = wall_clock) -> None:
-        self._key = key
+    Lives are in seconds; times out are in milliseconds of the epoch.
+    """
+
+    def __init__(self, keys: Sequence[bytes], clock: Clock = wall_clock) -> None:
+        self._keys = {_kid(key): key for key in keys}
+        self._current = _kid(keys[0])
         self._clock = clock
-        # Names the key without telling anything of it, so that a token of a replaced key is known as such.
-        self._kid = hashlib.sha256(b"kid:" + key).hexdigest()[:16]
 
-    def issue_user(self, user_id: str, is_admin: bool, life: int = USER_LIFE) -> tuple[str, int]:
-        """A token of the user, and when it expires."""
-        return self._issue({"typ": "user", "sub": user_id, "admin": is_admin}, life)
+    def issue_user(
+        self, user_id: str, is_admin: bool, life: int = USER_LIFE, *, session_id: str = ""
+    ) -> tuple[str, int]:
+        """A token of the user, and when it expires. Without a session only the user's own end ends it early."""
+        return self._issue({"typ": "user", "sub": user_id, "sid": session_id, "admin": is_admin}, life)
 
     def issue_service(self, service: str, user_id: str, is_admin: bool, life: int = SERVICE_LIFE) -> tuple[str, int]:
         """A token of the service, acting for the user where `user_id` is not empty, and when it expires."""
         return self._issue({"typ": "service", "sub": service, "user": user_id, "admin": is_admin}, life)
 
-    def verify(self, token: str) -> tuple[Caller, int]:
-        """Who the token stands for, and when it expires.
+    def verify(self, token: str) -> Verified:
+        """Who the token stands for, since when and until when.
 
         Raises:
             Unauthenticated: it is malformed, not of this issuer, for another audience, under another key or algorithm,
                 incomplete, or expired. The text never tells anything of the token.
         """
         try:
-            if jwt.get_unverified_header(token).get("kid") != self._kid:
+            key = self._keys.get(jwt.get_unverified_header(token).get("kid", ""))
+            if key is None:
                 raise errors.Unauthenticated(_REFUSED)
             claims = jwt.decode(
                 token,
-                self._key,
+                key,
                 algorithms=[_ALGORITHM],
                 issuer=_ISSUER,
                 audience=_AUDIENCE,
                 # Times are compared below, by the clock that was given.
                 options={"require": ["exp", "iat", "iss", "aud", "sub"], "verify_exp": False, "verify_iat": False},
             )
-        except (jwt.PyJWTError, ValueError):
+        except (jwt.PyJWTError, ValueError, TypeError):
             raise errors.Unauthenticated(_REFUSED) from None
-        expires = claims["exp"]
-        if type(expires) is not int or type(claims["iat"]) is not int:
-            raise errors.Unauthenticated(_REFUSED)
-        if expires * 1000 <= self._clock():
+        issued_at, expires_at = _milliseconds(claims["iat"]), _milliseconds(claims["exp"])
+        if expires_at <= self._clock():
             raise errors.Unauthenticated("the access token has expired", reason="TOKEN_EXPIRED")
-        return _caller(claims), expires * 1000
+        return Verified(_caller(claims), issued_at, expires_at)
 
     def _issue(self, claims: dict[str, Any], life: int) -> tuple[str, int]:
-        now = self._clock() // 1000
-        expires = now + life
-        claims |= {"iss": _ISSUER, "aud": _AUDIENCE, "iat": now, "exp": expires}
-        return jwt.encode(claims, self._key, algorithm=_ALGORITHM, headers={"kid": self._kid}), expires * 1000
+        now = self._clock()
+        # To the millisecond, so that a sign-in right after a revocation is told from one right before it.
+        claims |= {"iss": _ISSUER, "aud": _AUDIENCE, "iat": now / 1000, "exp": now // 1000 + life}
+        token = jwt.encode(claims, self._keys[self._current], algorithm=_ALGORITHM, headers={"kid": self._current})
+        return token, claims["exp"] * 1000
+
+
+def _kid(key: bytes) -> str:
+    """Names the key without telling anything of it, so that a token of a replaced key is known as such."""
+    return hashlib.sha256(b"kid:" + key).hexdigest()[:16]
+
+
+def _milliseconds(seconds: object) -> int:
+    if type(seconds) not in (int, float) or not 0 <= seconds < 2**40:  # type: ignore[operator]
+        raise errors.Unauthenticated(_REFUSED)
+    return round(seconds * 1000)  # type: ignore[operator]
 
 
 def _caller(claims: dict[str, Any]) -> Caller:
     match claims:
-        case {"typ": "user", "sub": str(user_id), "admin": bool(is_admin)} if user_id:
-            return Caller(user_id=user_id, is_admin=is_admin)
+        case {"typ": "user", "sub": str(user_id), "sid": str(session_id), "admin": bool(is_admin)} if user_id:
+            return Caller(user_id=user_id, is_admin=is_admin, session_id=session_id)
         case {"typ": "service", "sub": str(service), "user": str(user_id), "admin": bool(is_admin)} if service:
             return Caller(user_id=user_id, service=service, is_admin=is_admin)
     raise errors.Unauthenticated(_REFUSED)

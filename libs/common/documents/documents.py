@@ -18,7 +18,7 @@ from libs.common.context import Call
 from libs.common.documents.pages import Page, PageTokens
 from libs.common.documents.system import REQUESTS
 from libs.common.documents.unit import Unit
-from libs.common.errors import Conflict, Contended, DomainError, Invalid, NotFound
+from libs.common.errors import Conflict, Contended, DomainError, Invalid, NotFound, Precondition
 from libs.common.store.fields import indexed_field
 from libs.common.store.port import CollectionSpec, Cursor, Query, Store, Stored
 
@@ -29,22 +29,36 @@ _LONGEST_PAUSE = 0.1
 _PAGE_BYTES = 3 * 2**20
 
 
-class Digest(Protocol):
-    """A keyed digest of a request, by which a repeat is told from another request with the same id."""
+class RequestSeal(Protocol):
+    """What is kept of requests: a keyed digest, by which a repeat is told from another request with the same id, and
+    the answer, sealed.
+    """
 
-    def __call__(self, method: str, message: Message, /) -> bytes:
+    def digest(self, method: str, message: Message, /) -> bytes:
         """The digest; `request_id` itself does not count."""
+        ...
+
+    def matches(self, digest: bytes, method: str, message: Message, /) -> bool:
+        """Whether `digest` is of the same request."""
+        ...
+
+    def seal(self, record_id: str, answer: bytes, /) -> bytes:
+        """The answer as the record keeps it."""
+        ...
+
+    def open(self, record_id: str, envelope: bytes, /) -> bytes | None:
+        """The answer; None where it cannot be read any more."""
         ...
 
 
 class Documents:
     """What a service's rules are written against. One per service, over that service's store."""
 
-    def __init__(self, store: Store, clock: Clock, page_tokens: PageTokens, digest: Digest) -> None:
+    def __init__(self, store: Store, clock: Clock, page_tokens: PageTokens, seal: RequestSeal) -> None:
         self.store = store
         self.clock = clock
         self._page_tokens = page_tokens
-        self._digest = digest
+        self._seal = seal
 
     async def find(self, spec: CollectionSpec[M], id: str) -> M | None:
         """The document, or None."""
@@ -67,12 +81,12 @@ class Documents:
         return [stored.message for stored in await self.store.query(query)]
 
     async def page(self, query: Query[M], page_token: str, *, count: bool = False) -> Page[M]:
-        """The page of `query.limit` documents after `page_token` (from the start when empty).
+        """The page of `query.limit` documents after `page_token` (from the query's own start when empty).
 
         Raises:
             Invalid: the token is not one that this query gave this caller.
         """
-        after = self._page_tokens.read(query, page_token) if page_token else None
+        after = self._page_tokens.read(query, page_token) if page_token else query.after
         found = await self.store.query(replace(query, after=after, limit=query.limit + 1))
         fitting = min(query.limit, _fitting(found))
         next_token = ""
@@ -106,20 +120,23 @@ class Documents:
 
         Raises:
             Invalid: the `request_id` was used before with another body.
+            Precondition: it was used before, and its answer is sealed under a key that has been removed since.
             Contended: every attempt met a conflict.
         """
         request_id: str = request.request_id  # type: ignore[attr-defined]
         if not request_id:
             return await self.unit(work)
-        digest = self._digest(call.method, request)
         scope = "\0".join((call.caller.actor, call.method, request_id))
         record_id = hashlib.sha256(scope.encode()).hexdigest()
 
         def repeated(record: RequestRecord) -> M:
-            if record.digest != digest:
+            if not self._seal.matches(record.digest, call.method, request):
                 text = "was used before with another body"
                 raise Invalid.field("request_id", text, reason="REQUEST_ID_REUSED")
-            return answer.FromString(record.answer)
+            first = self._seal.open(record_id, record.answer)
+            if first is None:
+                raise Precondition("the first answer cannot be read any more", reason="ANSWER_UNREADABLE")
+            return answer.FromString(first)
 
         async def recorded(unit: Unit) -> M:
             record = await unit.find(REQUESTS, record_id)
@@ -127,7 +144,10 @@ class Documents:
                 return repeated(record)
             result = await work(unit)
             record = RequestRecord(
-                id=record_id, digest=digest, answer=result.SerializeToString(), created_at=timestamp(unit.now)
+                id=record_id,
+                digest=self._seal.digest(call.method, request),
+                answer=self._seal.seal(record_id, result.SerializeToString()),
+                created_at=timestamp(unit.now),
             )
             unit.create(REQUESTS, record)
             return result

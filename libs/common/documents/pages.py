@@ -63,15 +63,15 @@ class PageAnswer:
 
 
 class PageTokens:
-    """Signs and reads page tokens with a key of at least 32 bytes."""
+    """Signs page tokens with the first of its 32-byte keys, and reads those that any of them signed."""
 
-    def __init__(self, key: bytes) -> None:
-        self._key = key
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = tuple(keys)
 
     def issue(self, query: Query[M], last: Cursor) -> str:
         """The token that goes on strictly after `last` in `query`."""
         place = json.dumps([last.value, last.id]).encode()
-        return base64.urlsafe_b64encode(self._sign(query, place) + place).rstrip(b"=").decode()
+        return base64.urlsafe_b64encode(_sign(self._keys[0], query, place) + place).rstrip(b"=").decode()
 
     def read(self, query: Query[M], token: str) -> Cursor:
         """The place that `token` names in `query`.
@@ -84,16 +84,17 @@ class PageTokens:
         except (binascii.Error, ValueError):
             raise _refused() from None
         mac, place = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
-        if not hmac.compare_digest(mac, self._sign(query, place)):
+        if not any(hmac.compare_digest(mac, _sign(key, query, place)) for key in self._keys):
             raise _refused()
         value, id = json.loads(place)
         return Cursor(value, id)
 
-    def _sign(self, query: Query[M], place: bytes) -> bytes:
-        index = query.index.fields if query.index else ()
-        bound = (query.spec.name, index, query.equals, query.prefix, query.descending, current_call().caller.actor)
-        text = repr(bound).encode() + b"\0" + place
-        return hashlib.blake2b(text, key=self._key, digest_size=_MAC_BYTES).digest()
+
+def _sign(key: bytes, query: Query[M], place: bytes) -> bytes:
+    index = query.index.fields if query.index else ()
+    bound = (query.spec.name, index, query.equals, query.prefix, query.descending, current_call().caller.actor)
+    text = repr(bound).encode() + b"\0" + place
+    return hashlib.blake2b(text, key=key, digest_size=_MAC_BYTES).digest()
 
 
 def _varint(number: int) -> bytes:

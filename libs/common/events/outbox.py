@@ -82,7 +82,7 @@ class Outbox:
         completions: by event type, what follows an acknowledgement.
         failpoints: where this process dies in tests.
         """
-        self._service = service
+        self.service = service
         self._documents = documents
         self._bus = bus
         self._channel = f"acks.{service}.{replica}"
@@ -168,7 +168,7 @@ class Outbox:
         for earlier in await self._documents.query(last):
             self._clock.observe(_reading(earlier.id))
         unique = random.randrange(2**32)  # noqa: S311 # apart from other replicas' events, not secret
-        event.id = f"{OUTBOX.id_prefix}_{self._clock.tick():0{_DIGITS}x}{unique:08x}.{self._service}"
+        event.id = f"{OUTBOX.id_prefix}_{self._clock.tick():0{_DIGITS}x}{unique:08x}.{self.service}"
         unit.create(OUTBOX, event)
 
     def _publish_next(self, aggregate_id: str, failpoint: str = "") -> None:

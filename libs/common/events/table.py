@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from google.protobuf.message import Message
 from llmchat.events.v1.events_pb2 import (
+    AuditRecorded,
     GenerationFinished,
     ModelDeprecated,
     ThreadDeleted,
@@ -34,6 +35,7 @@ EVENTS = MappingProxyType(
         "thread.deleted": EventType(ThreadDeleted, ("threads",), ("messages", "operations")),
         "thread.title_wanted": EventType(TitleWanted, ("threads",), ("operations",)),
         "generation.finished": EventType(GenerationFinished, ("messages",), ("threads",)),
+        "audit.recorded": EventType(AuditRecorded, ("users", "catalog", "operations"), ("operations",)),
         "model.deprecated": EventType(ModelDeprecated, ("catalog",), ("users", "threads")),
     }
 )

@@ -56,7 +56,7 @@ class Channels:
         self._tokens = tokens
         self._default_deadline = default_deadline
         self._clock = clock
-        self._issued: dict[Caller, tuple[str, int]] = {}
+        self._issued: dict[tuple[str, bool], tuple[str, int]] = {}
         self._channels: dict[str, aio.Channel] = {}
 
     def stub(self, service: str, stub: Callable[[aio.Channel], S]) -> S:
@@ -94,13 +94,14 @@ class Channels:
         return ((AUTHORIZATION, f"Bearer {self._token(call.caller)}"), *(pair for pair in known if pair[1]))
 
     def _token(self, caller: Caller) -> str:
-        token, expires_at = self._issued.get(caller, ("", 0))
+        who = (caller.user_id, caller.is_admin)
+        token, expires_at = self._issued.get(who, ("", 0))
         if expires_at - self._clock() > _RENEW_BEFORE:
             return token
         if len(self._issued) >= _MAX_TOKENS:
             del self._issued[next(iter(self._issued))]
-        self._issued[caller] = self._tokens.issue_service(self._service, caller.user_id, caller.is_admin)
-        return self._issued[caller][0]
+        self._issued[who] = self._tokens.issue_service(self._service, caller.user_id, caller.is_admin)
+        return self._issued[who][0]
 
 
 class _Outgoing:

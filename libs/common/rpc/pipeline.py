@@ -7,7 +7,7 @@ of this does. Requests are parsed and answers serialized here, so that bytes tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,12 +16,15 @@ import grpc
 from google.protobuf.message import DecodeError, Message
 
 from libs.common import errors
-from libs.common.context import Call, enter_call
+from libs.common.context import NOBODY, Call, enter_call
+from libs.common.rpc.interceptors.address import client_address
 from libs.common.rpc.interceptors.deadline import deadline_in, within
 from libs.common.rpc.interceptors.errors import Context, refuse
 from libs.common.rpc.interceptors.identity import Identity
+from libs.common.rpc.interceptors.limits import Limits
 from libs.common.rpc.interceptors.policy import Authorize, authorize
 from libs.common.rpc.interceptors.request_id import REQUEST_ID, accept_request_id, accept_traceparent
+from libs.common.rpc.interceptors.revocations import OpenStream, Revocations, sign_in_ended
 from libs.common.rpc.interceptors.validation import Validation
 from libs.common.rpc.method import Method
 
@@ -40,11 +43,16 @@ class Answer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """What every call passes. `default_deadline` is in seconds, for unary calls whose client gave none."""
+    """What every call passes. `default_deadline` is in seconds, for unary calls whose client gave none;
+    `trusted_proxies` is as `client_address` takes it.
+    """
 
     identity: Identity
+    revocations: Revocations
+    limits: Limits
     validation: Validation
     default_deadline: float
+    trusted_proxies: int = 0
 
     def unary(self, method: Method, serve: Unary) -> grpc.RpcMethodHandler[bytes, bytes]:
         """The gRPC handler of a method with one answer."""
@@ -56,7 +64,7 @@ class Pipeline:
             try:
                 given = context.time_remaining()
                 seconds = self.default_deadline if given is None else given
-                request, call = self._admit(method, authorized, metadata, request_id, body, seconds)
+                request, call = await self._admit(method, authorized, metadata, request_id, body, seconds, context)
                 # A deadline that the client gave is kept by gRPC itself.
                 work = within(seconds, serve(request, call)) if given is None else serve(request, call)
                 answer = await work
@@ -76,34 +84,40 @@ class Pipeline:
         async def handle(body: bytes, context: Context) -> None:
             metadata = dict(context.invocation_metadata() or ())
             request_id, is_callers = accept_request_id(metadata)
+            stream: OpenStream | None = None
             try:
                 seconds = context.time_remaining()
-                request, call = self._admit(method, authorized, metadata, request_id, body, seconds)
+                request, call = await self._admit(method, authorized, metadata, request_id, body, seconds, context)
                 if not is_callers:
                     context.set_trailing_metadata(((REQUEST_ID, request_id),))
-                async with aclosing(serve(request, call)) as answers:
-                    async for answer in answers:
-                        await context.write(answer.SerializeToString())
+                with self.revocations.watching(call.caller, allow_deleted=method.policy.allow_deleted) as stream:
+                    async with self.limits.stream(call.caller, call.address), aclosing(serve(request, call)) as answers:
+                        async for answer in answers:
+                            await context.write(answer.SerializeToString())
             except (Exception, asyncio.CancelledError) as error:
-                await refuse(context, method.path, request_id, error)
+                cut = stream is not None and stream.is_cut
+                await refuse(context, method.path, request_id, sign_in_ended() if cut else error)
 
         return grpc.unary_stream_rpc_method_handler(handle)
 
-    def _admit(
+    async def _admit(
         self,
         method: Method,
         authorized: Authorize,
-        metadata: Mapping[str, str | bytes],
+        metadata: dict[str, str | bytes],
         request_id: str,
         body: bytes,
         seconds: float | None,
+        context: Context,
     ) -> tuple[Message, Call]:
         """What every call passes before its handler sees it; the call becomes the current one."""
-        caller = self.identity.establish(metadata)
+        caller = await self.identity.establish(metadata, allow_deleted=method.policy.allow_deleted)
+        address = client_address(context.peer(), metadata, self.trusted_proxies) if caller == NOBODY else ""
+        await self.limits.admit(caller, address)
         authorized(caller)
         request = _parse(method, body)
         self.validation.check(request)
-        call = Call(method.path, caller, request_id, accept_traceparent(metadata), deadline_in(seconds))
+        call = Call(method.path, caller, request_id, accept_traceparent(metadata), deadline_in(seconds), address)
         enter_call(call)
         return request, call
 

@@ -15,7 +15,9 @@ from grpc_reflection.v1alpha import reflection
 
 from libs.common import errors
 from libs.common.clock import Clock, wall_clock
-from libs.common.rpc.interceptors.identity import Authenticate, Identity
+from libs.common.rpc.interceptors.identity import Authenticate, Identity, Resolve
+from libs.common.rpc.interceptors.limits import Limits
+from libs.common.rpc.interceptors.revocations import Revocations
 from libs.common.rpc.interceptors.validation import Validation
 from libs.common.rpc.method import Method, read_methods
 from libs.common.rpc.pipeline import Pipeline
@@ -51,6 +53,10 @@ class Server:
         reflection: bool,
         default_deadline: float,
         authenticate: Authenticate,
+        resolve: Resolve,
+        revocations: Revocations,
+        limits: Limits,
+        trusted_proxies: int = 0,
         connection_age: float | None = None,
         notice: float = 0.0,
         clock: Clock = wall_clock,
@@ -60,6 +66,10 @@ class Server:
         reflection: whether clients may ask for the protos.
         default_deadline: seconds that a unary call may take when its client gave no deadline.
         authenticate: verifies an access token.
+        resolve: finds out whom an access key stands for.
+        revocations: who is out although their token has not expired.
+        limits: how much a caller may ask.
+        trusted_proxies: how many proxies of our own stand before this server; see `client_address`.
         connection_age: seconds, give or take a tenth, after which clients are asked to connect anew, and so to look for
             new replicas; calls under way end where they are. None: never.
         notice: seconds between the word that this server stops and the refusal of calls: in them its clients leave for
@@ -71,7 +81,8 @@ class Server:
         self._reflection = reflection
         self._options = _OPTIONS if connection_age is None else (*_OPTIONS, _age(connection_age))
         self._notice = notice
-        self._pipeline = Pipeline(Identity(authenticate, clock), Validation(), default_deadline)
+        identity = Identity(authenticate, resolve, revocations, clock)
+        self._pipeline = Pipeline(identity, revocations, limits, Validation(), default_deadline, trusted_proxies)
         self._handlers: list[grpc.GenericRpcHandler] = []
         self._services: list[str] = []
         self._health = health.aio.HealthServicer()

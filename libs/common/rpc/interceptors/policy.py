@@ -19,14 +19,22 @@ Authorize = Callable[[Caller], None]
 
 
 def authorize(method: Method) -> Authorize:
-    """The check of one method's policy, read once. A service that acts for a user counts as that user."""
+    """The check of one method's policy, read once. A service that acts for a user counts as that user.
+
+    What comes with an access key must be allowed to the key, too, unless anyone may do it.
+    """
     allow = frozenset(method.policy.allow)
     services = frozenset(method.policy.services) if policy_pb2.WHO_SERVICE in allow else frozenset()
     anyone = policy_pb2.WHO_ANYONE in allow
     users = policy_pb2.WHO_USER in allow or policy_pb2.WHO_OWNER in allow
     admins = policy_pb2.WHO_ADMIN in allow
 
+    resource, action = method.resource, method.action
+    permitting = frozenset(("*", f"{resource}.*", f"{resource}.{action}"))
+
     def check(caller: Caller) -> None:
+        if not anyone and caller.permissions is not None and permitting.isdisjoint(caller.permissions):
+            raise errors.Denied(f"the access key is not permitted {resource}.{action}", reason="KEY_NOT_PERMITTED")
         if anyone or (caller.user_id and (users or (admins and caller.is_admin))) or caller.service in services:
             return
         if caller == NOBODY:

@@ -23,27 +23,30 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from llmchat.operations.v1 import audit_event_pb2 as llmchat_dot_operations_dot_v1_dot_audit__event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ellmchat/events/v1/events.proto\x12\x11llmchat.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"3\n\rThreadDeleted\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"\xed\x01\n\x12GenerationFinished\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x12\n\nmessage_id\x18\x04 \x01(\t\x12\x10\n\x08messages\x18\x05 \x01(\x05\x12\x0e\n\x06tokens\x18\x06 \x01(\x03\x12\x18\n\x0btemperature\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12/\n\x0b\x66inished_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63omplete\x18\t \x01(\x08\x42\x0e\n\x0c_temperature\"C\n\x0bTitleWanted\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\"4\n\x0bUserDeleted\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x14\n\x0coperation_id\x18\x02 \x01(\t\"O\n\x14UserDeletionAdvanced\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0c\n\x04\x64one\x18\x02 \x03(\t\x12\x13\n\x0bwaiting_for\x18\x03 \x03(\t\"i\n\x0fUserDataRemoved\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07threads\x18\x02 \x01(\x03\x12\x10\n\x08messages\x18\x03 \x01(\x03\x12\x0e\n\x06tokens\x18\x04 \x01(\x03\x12\x12\n\noperations\x18\x05 \x01(\x03\";\n\x0fModelDeprecated\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x16\n\x0ereplacement_id\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ellmchat/events/v1/events.proto\x12\x11llmchat.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'llmchat/operations/v1/audit_event.proto\"3\n\rThreadDeleted\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"\xed\x01\n\x12GenerationFinished\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x12\n\nmessage_id\x18\x04 \x01(\t\x12\x10\n\x08messages\x18\x05 \x01(\x05\x12\x0e\n\x06tokens\x18\x06 \x01(\x03\x12\x18\n\x0btemperature\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12/\n\x0b\x66inished_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63omplete\x18\t \x01(\x08\x42\x0e\n\x0c_temperature\"C\n\x0bTitleWanted\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\"4\n\x0bUserDeleted\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x14\n\x0coperation_id\x18\x02 \x01(\t\"O\n\x14UserDeletionAdvanced\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0c\n\x04\x64one\x18\x02 \x03(\t\x12\x13\n\x0bwaiting_for\x18\x03 \x03(\t\"i\n\x0fUserDataRemoved\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07threads\x18\x02 \x01(\x03\x12\x10\n\x08messages\x18\x03 \x01(\x03\x12\x0e\n\x06tokens\x18\x04 \x01(\x03\x12\x12\n\noperations\x18\x05 \x01(\x03\";\n\x0fModelDeprecated\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x16\n\x0ereplacement_id\x18\x02 \x01(\t\"G\n\rAuditRecorded\x12\x36\n\x0b\x61udit_event\x18\x01 \x01(\x0b\x32!.llmchat.operations.v1.AuditEventb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'llmchat.events.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_THREADDELETED']._serialized_start=86
-  _globals['_THREADDELETED']._serialized_end=137
-  _globals['_GENERATIONFINISHED']._serialized_start=140
-  _globals['_GENERATIONFINISHED']._serialized_end=377
-  _globals['_TITLEWANTED']._serialized_start=379
-  _globals['_TITLEWANTED']._serialized_end=446
-  _globals['_USERDELETED']._serialized_start=448
-  _globals['_USERDELETED']._serialized_end=500
-  _globals['_USERDELETIONADVANCED']._serialized_start=502
-  _globals['_USERDELETIONADVANCED']._serialized_end=581
-  _globals['_USERDATAREMOVED']._serialized_start=583
-  _globals['_USERDATAREMOVED']._serialized_end=688
-  _globals['_MODELDEPRECATED']._serialized_start=690
-  _globals['_MODELDEPRECATED']._serialized_end=749
+  _globals['_THREADDELETED']._serialized_start=127
+  _globals['_THREADDELETED']._serialized_end=178
+  _globals['_GENERATIONFINISHED']._serialized_start=181
+  _globals['_GENERATIONFINISHED']._serialized_end=418
+  _globals['_TITLEWANTED']._serialized_start=420
+  _globals['_TITLEWANTED']._serialized_end=487
+  _globals['_USERDELETED']._serialized_start=489
+  _globals['_USERDELETED']._serialized_end=541
+  _globals['_USERDELETIONADVANCED']._serialized_start=543
+  _globals['_USERDELETIONADVANCED']._serialized_end=622
+  _globals['_USERDATAREMOVED']._serialized_start=624
+  _globals['_USERDATAREMOVED']._serialized_end=729
+  _globals['_MODELDEPRECATED']._serialized_start=731
+  _globals['_MODELDEPRECATED']._serialized_end=790
+  _globals['_AUDITRECORDED']._serialized_start=792
+  _globals['_AUDITRECORDED']._serialized_end=863
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from llmchat.operations.v1 import audit_event_pb2 as _audit_event_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -88,3 +89,9 @@ class ModelDeprecated(_message.Message):
     model_id: str
     replacement_id: str
     def __init__(self, model_id: _Optional[str] = ..., replacement_id: _Optional[str] = ...) -> None: ...
+
+class AuditRecorded(_message.Message):
+    __slots__ = ("audit_event",)
+    AUDIT_EVENT_FIELD_NUMBER: _ClassVar[int]
+    audit_event: _audit_event_pb2.AuditEvent
+    def __init__(self, audit_event: _Optional[_Union[_audit_event_pb2.AuditEvent, _Mapping]] = ...) -> None: ...

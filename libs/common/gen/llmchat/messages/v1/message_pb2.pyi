@@ -39,7 +39,7 @@ MESSAGE_STATUS_FAILED: MessageStatus
 MESSAGE_STATUS_CANCELLED: MessageStatus
 
 class Message(_message.Message):
-    __slots__ = ("id", "thread_id", "model_id", "user_id", "role", "content", "tokens", "status", "is_streaming", "temperature", "system_prompt", "context_tokens", "total_tokens", "generation_started_at", "generation_completed_at", "error", "created_at", "updated_at", "position", "generation", "question_id", "estimated_completion_time", "feedback", "etag", "schema_version")
+    __slots__ = ("id", "thread_id", "model_id", "user_id", "role", "content", "tokens", "status", "is_streaming", "temperature", "system_prompt", "context_tokens", "total_tokens", "generation_started_at", "generation_completed_at", "error", "created_at", "updated_at", "position", "generation", "question_id", "estimated_completion_time", "feedback", "html", "etag", "schema_version")
     ID_FIELD_NUMBER: _ClassVar[int]
     THREAD_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -63,6 +63,7 @@ class Message(_message.Message):
     QUESTION_ID_FIELD_NUMBER: _ClassVar[int]
     ESTIMATED_COMPLETION_TIME_FIELD_NUMBER: _ClassVar[int]
     FEEDBACK_FIELD_NUMBER: _ClassVar[int]
+    HTML_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
     id: str
@@ -88,9 +89,10 @@ class Message(_message.Message):
     question_id: str
     estimated_completion_time: _timestamp_pb2.Timestamp
     feedback: Feedback
+    html: str
     etag: str
     schema_version: int
-    def __init__(self, id: _Optional[str] = ..., thread_id: _Optional[str] = ..., model_id: _Optional[str] = ..., user_id: _Optional[str] = ..., role: _Optional[_Union[Role, str]] = ..., content: _Optional[str] = ..., tokens: _Optional[_Union[_tokens_pb2.Tokens, _Mapping]] = ..., status: _Optional[_Union[MessageStatus, str]] = ..., is_streaming: _Optional[bool] = ..., temperature: _Optional[float] = ..., system_prompt: _Optional[str] = ..., context_tokens: _Optional[int] = ..., total_tokens: _Optional[int] = ..., generation_started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., generation_completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[_Union[MessageError, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., position: _Optional[int] = ..., generation: _Optional[str] = ..., question_id: _Optional[str] = ..., estimated_completion_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., feedback: _Optional[_Union[Feedback, _Mapping]] = ..., etag: _Optional[str] = ..., schema_version: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., thread_id: _Optional[str] = ..., model_id: _Optional[str] = ..., user_id: _Optional[str] = ..., role: _Optional[_Union[Role, str]] = ..., content: _Optional[str] = ..., tokens: _Optional[_Union[_tokens_pb2.Tokens, _Mapping]] = ..., status: _Optional[_Union[MessageStatus, str]] = ..., is_streaming: _Optional[bool] = ..., temperature: _Optional[float] = ..., system_prompt: _Optional[str] = ..., context_tokens: _Optional[int] = ..., total_tokens: _Optional[int] = ..., generation_started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., generation_completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[_Union[MessageError, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., position: _Optional[int] = ..., generation: _Optional[str] = ..., question_id: _Optional[str] = ..., estimated_completion_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., feedback: _Optional[_Union[Feedback, _Mapping]] = ..., html: _Optional[str] = ..., etag: _Optional[str] = ..., schema_version: _Optional[int] = ...) -> None: ...
 
 class Feedback(_message.Message):
     __slots__ = ("rating", "helpful", "comments")

@@ -17,10 +17,17 @@ class BusyPolicy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     BUSY_POLICY_REJECT: _ClassVar[BusyPolicy]
     BUSY_POLICY_ENQUEUE: _ClassVar[BusyPolicy]
     BUSY_POLICY_INTERRUPT: _ClassVar[BusyPolicy]
+
+class TextFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TEXT_FORMAT_UNSPECIFIED: _ClassVar[TextFormat]
+    TEXT_FORMAT_HTML: _ClassVar[TextFormat]
 BUSY_POLICY_UNSPECIFIED: BusyPolicy
 BUSY_POLICY_REJECT: BusyPolicy
 BUSY_POLICY_ENQUEUE: BusyPolicy
 BUSY_POLICY_INTERRUPT: BusyPolicy
+TEXT_FORMAT_UNSPECIFIED: TextFormat
+TEXT_FORMAT_HTML: TextFormat
 
 class SendMessageRequest(_message.Message):
     __slots__ = ("thread_id", "model_id", "content", "temperature", "system_prompt", "busy_policy", "request_id")
@@ -89,26 +96,30 @@ class CancelGenerationRequest(_message.Message):
     def __init__(self, message_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class GetMessageRequest(_message.Message):
-    __slots__ = ("id",)
+    __slots__ = ("id", "format")
     ID_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
     id: str
-    def __init__(self, id: _Optional[str] = ...) -> None: ...
+    format: TextFormat
+    def __init__(self, id: _Optional[str] = ..., format: _Optional[_Union[TextFormat, str]] = ...) -> None: ...
 
 class ListMessagesRequest(_message.Message):
-    __slots__ = ("thread_id", "model_id", "page_size", "page_token", "oldest_first", "count_total")
+    __slots__ = ("thread_id", "model_id", "page_size", "page_token", "oldest_first", "count_total", "format")
     THREAD_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     OLDEST_FIRST_FIELD_NUMBER: _ClassVar[int]
     COUNT_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
     thread_id: str
     model_id: str
     page_size: int
     page_token: str
     oldest_first: bool
     count_total: bool
-    def __init__(self, thread_id: _Optional[str] = ..., model_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., oldest_first: _Optional[bool] = ..., count_total: _Optional[bool] = ...) -> None: ...
+    format: TextFormat
+    def __init__(self, thread_id: _Optional[str] = ..., model_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., oldest_first: _Optional[bool] = ..., count_total: _Optional[bool] = ..., format: _Optional[_Union[TextFormat, str]] = ...) -> None: ...
 
 class ListMessagesResponse(_message.Message):
     __slots__ = ("messages", "next_page_token", "total_size")

@@ -5,6 +5,7 @@ import warnings
 
 from llmchat.operations.v1 import operation_pb2 as llmchat_dot_operations_dot_v1_dot_operation__pb2
 from llmchat.operations.v1 import operations_service_pb2 as llmchat_dot_operations_dot_v1_dot_operations__service__pb2
+from llmchat.operations.v1 import system_config_pb2 as llmchat_dot_operations_dot_v1_dot_system__config__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -27,7 +28,7 @@ if _version_not_supported:
 
 
 class OperationsServiceStub:
-    """Work that takes longer than a call. An operation that is another user's is NOT_FOUND.
+    """Work that takes longer than a call, and what the whole installation goes by. An operation that is another user's is NOT_FOUND.
     """
 
     def __init__(self, channel):
@@ -66,10 +67,30 @@ class OperationsServiceStub:
                 request_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.CheckIntegrityRequest.SerializeToString,
                 response_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.CheckIntegrityResponse.FromString,
                 _registered_method=True)
+        self.ListAuditEvents = channel.unary_unary(
+                '/llmchat.operations.v1.OperationsService/ListAuditEvents',
+                request_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.ListAuditEventsRequest.SerializeToString,
+                response_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.ListAuditEventsResponse.FromString,
+                _registered_method=True)
+        self.ExportUserData = channel.unary_stream(
+                '/llmchat.operations.v1.OperationsService/ExportUserData',
+                request_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.ExportUserDataRequest.SerializeToString,
+                response_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.ExportUserDataResponse.FromString,
+                _registered_method=True)
+        self.GetSystemConfig = channel.unary_unary(
+                '/llmchat.operations.v1.OperationsService/GetSystemConfig',
+                request_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.GetSystemConfigRequest.SerializeToString,
+                response_deserializer=llmchat_dot_operations_dot_v1_dot_system__config__pb2.SystemConfig.FromString,
+                _registered_method=True)
+        self.UpdateSystemConfig = channel.unary_unary(
+                '/llmchat.operations.v1.OperationsService/UpdateSystemConfig',
+                request_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.UpdateSystemConfigRequest.SerializeToString,
+                response_deserializer=llmchat_dot_operations_dot_v1_dot_system__config__pb2.SystemConfig.FromString,
+                _registered_method=True)
 
 
 class OperationsServiceServicer:
-    """Work that takes longer than a call. An operation that is another user's is NOT_FOUND.
+    """Work that takes longer than a call, and what the whole installation goes by. An operation that is another user's is NOT_FOUND.
     """
 
     def GetOperation(self, request, context):
@@ -115,6 +136,34 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAuditEvents(self, request, context):
+        """What was done that is sensitive, newest first, by user, entity, action and time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportUserData(self, request, context):
+        """Everything of a user from all services, without secrets: the caller's own, or as an administrator anyone's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSystemConfig(self, request, context):
+        """The configuration in force.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateSystemConfig(self, request, context):
+        """Changes the fields that the mask names, in force everywhere within seconds. A stale etag is ABORTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OperationsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -148,6 +197,26 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     request_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.CheckIntegrityRequest.FromString,
                     response_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.CheckIntegrityResponse.SerializeToString,
             ),
+            'ListAuditEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEvents,
+                    request_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.ListAuditEventsRequest.FromString,
+                    response_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.ListAuditEventsResponse.SerializeToString,
+            ),
+            'ExportUserData': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportUserData,
+                    request_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.ExportUserDataRequest.FromString,
+                    response_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.ExportUserDataResponse.SerializeToString,
+            ),
+            'GetSystemConfig': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSystemConfig,
+                    request_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.GetSystemConfigRequest.FromString,
+                    response_serializer=llmchat_dot_operations_dot_v1_dot_system__config__pb2.SystemConfig.SerializeToString,
+            ),
+            'UpdateSystemConfig': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateSystemConfig,
+                    request_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.UpdateSystemConfigRequest.FromString,
+                    response_serializer=llmchat_dot_operations_dot_v1_dot_system__config__pb2.SystemConfig.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'llmchat.operations.v1.OperationsService', rpc_method_handlers)
@@ -157,7 +226,7 @@ def add_OperationsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OperationsService:
-    """Work that takes longer than a call. An operation that is another user's is NOT_FOUND.
+    """Work that takes longer than a call, and what the whole installation goes by. An operation that is another user's is NOT_FOUND.
     """
 
     @staticmethod
@@ -312,6 +381,114 @@ class OperationsService:
             '/llmchat.operations.v1.OperationsService/CheckIntegrity',
             llmchat_dot_operations_dot_v1_dot_operations__service__pb2.CheckIntegrityRequest.SerializeToString,
             llmchat_dot_operations_dot_v1_dot_operations__service__pb2.CheckIntegrityResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.operations.v1.OperationsService/ListAuditEvents',
+            llmchat_dot_operations_dot_v1_dot_operations__service__pb2.ListAuditEventsRequest.SerializeToString,
+            llmchat_dot_operations_dot_v1_dot_operations__service__pb2.ListAuditEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportUserData(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/llmchat.operations.v1.OperationsService/ExportUserData',
+            llmchat_dot_operations_dot_v1_dot_operations__service__pb2.ExportUserDataRequest.SerializeToString,
+            llmchat_dot_operations_dot_v1_dot_operations__service__pb2.ExportUserDataResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSystemConfig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.operations.v1.OperationsService/GetSystemConfig',
+            llmchat_dot_operations_dot_v1_dot_operations__service__pb2.GetSystemConfigRequest.SerializeToString,
+            llmchat_dot_operations_dot_v1_dot_system__config__pb2.SystemConfig.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateSystemConfig(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.operations.v1.OperationsService/UpdateSystemConfig',
+            llmchat_dot_operations_dot_v1_dot_operations__service__pb2.UpdateSystemConfigRequest.SerializeToString,
+            llmchat_dot_operations_dot_v1_dot_system__config__pb2.SystemConfig.FromString,
             options,
             channel_credentials,
             insecure,

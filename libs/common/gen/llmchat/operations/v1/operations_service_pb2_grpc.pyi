@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from llmchat.operations.v1 import operation_pb2 as _operation_pb2
 from llmchat.operations.v1 import operations_service_pb2 as _operations_service_pb2
+from llmchat.operations.v1 import system_config_pb2 as _system_config_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -28,7 +29,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class OperationsServiceStub:
-    """Work that takes longer than a call. An operation that is another user's is NOT_FOUND."""
+    """Work that takes longer than a call, and what the whole installation goes by. An operation that is another user's is NOT_FOUND."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -49,10 +50,18 @@ class OperationsServiceStub:
     """Pages through the documents of every service and tells of each one whose owner, thread, message or the like is gone, then sums
     up. While a cascade is under way it finds what that has yet to remove: the summary counts the unsettled events.
     """
+    ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ListAuditEventsRequest, _operations_service_pb2.ListAuditEventsResponse]
+    """What was done that is sensitive, newest first, by user, entity, action and time."""
+    ExportUserData: _grpc.UnaryStreamMultiCallable[_operations_service_pb2.ExportUserDataRequest, _operations_service_pb2.ExportUserDataResponse]
+    """Everything of a user from all services, without secrets: the caller's own, or as an administrator anyone's."""
+    GetSystemConfig: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.GetSystemConfigRequest, _system_config_pb2.SystemConfig]
+    """The configuration in force."""
+    UpdateSystemConfig: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.UpdateSystemConfigRequest, _system_config_pb2.SystemConfig]
+    """Changes the fields that the mask names, in force everywhere within seconds. A stale etag is ABORTED."""
 
 @_typing.type_check_only
 class OperationsServiceAsyncStub(OperationsServiceStub):
-    """Work that takes longer than a call. An operation that is another user's is NOT_FOUND."""
+    """Work that takes longer than a call, and what the whole installation goes by. An operation that is another user's is NOT_FOUND."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetOperation: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.GetOperationRequest, _operation_pb2.Operation]  # type: ignore[assignment]
@@ -70,9 +79,17 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     """Pages through the documents of every service and tells of each one whose owner, thread, message or the like is gone, then sums
     up. While a cascade is under way it finds what that has yet to remove: the summary counts the unsettled events.
     """
+    ListAuditEvents: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListAuditEventsRequest, _operations_service_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
+    """What was done that is sensitive, newest first, by user, entity, action and time."""
+    ExportUserData: _aio.UnaryStreamMultiCallable[_operations_service_pb2.ExportUserDataRequest, _operations_service_pb2.ExportUserDataResponse]  # type: ignore[assignment]
+    """Everything of a user from all services, without secrets: the caller's own, or as an administrator anyone's."""
+    GetSystemConfig: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.GetSystemConfigRequest, _system_config_pb2.SystemConfig]  # type: ignore[assignment]
+    """The configuration in force."""
+    UpdateSystemConfig: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.UpdateSystemConfigRequest, _system_config_pb2.SystemConfig]  # type: ignore[assignment]
+    """Changes the fields that the mask names, in force everywhere within seconds. A stale etag is ABORTED."""
 
 class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Work that takes longer than a call. An operation that is another user's is NOT_FOUND."""
+    """Work that takes longer than a call, and what the whole installation goes by. An operation that is another user's is NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def GetOperation(
@@ -124,5 +141,37 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         """Pages through the documents of every service and tells of each one whose owner, thread, message or the like is gone, then sums
         up. While a cascade is under way it finds what that has yet to remove: the summary counts the unsettled events.
         """
+
+    @_abc_1.abstractmethod
+    def ListAuditEvents(
+        self,
+        request: _operations_service_pb2.ListAuditEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operations_service_pb2.ListAuditEventsResponse, _abc.Awaitable[_operations_service_pb2.ListAuditEventsResponse]]:
+        """What was done that is sensitive, newest first, by user, entity, action and time."""
+
+    @_abc_1.abstractmethod
+    def ExportUserData(
+        self,
+        request: _operations_service_pb2.ExportUserDataRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_operations_service_pb2.ExportUserDataResponse], _abc.AsyncIterator[_operations_service_pb2.ExportUserDataResponse]]:
+        """Everything of a user from all services, without secrets: the caller's own, or as an administrator anyone's."""
+
+    @_abc_1.abstractmethod
+    def GetSystemConfig(
+        self,
+        request: _operations_service_pb2.GetSystemConfigRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_system_config_pb2.SystemConfig, _abc.Awaitable[_system_config_pb2.SystemConfig]]:
+        """The configuration in force."""
+
+    @_abc_1.abstractmethod
+    def UpdateSystemConfig(
+        self,
+        request: _operations_service_pb2.UpdateSystemConfigRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_system_config_pb2.SystemConfig, _abc.Awaitable[_system_config_pb2.SystemConfig]]:
+        """Changes the fields that the mask names, in force everywhere within seconds. A stale etag is ABORTED."""
 
 def add_OperationsServiceServicer_to_server(servicer: OperationsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fllmchat/options/v1/policy.proto\x12\x12llmchat.options.v1\x1a google/protobuf/descriptor.proto\"d\n\x06Policy\x12&\n\x05\x61llow\x18\x01 \x03(\x0e\x32\x17.llmchat.options.v1.Who\x12\x10\n\x08services\x18\x02 \x03(\t\x12\x10\n\x08resource\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t*g\n\x03Who\x12\x13\n\x0fWHO_UNSPECIFIED\x10\x00\x12\x0e\n\nWHO_ANYONE\x10\x01\x12\x0c\n\x08WHO_USER\x10\x02\x12\r\n\tWHO_OWNER\x10\x03\x12\r\n\tWHO_ADMIN\x10\x04\x12\x0f\n\x0bWHO_SERVICE\x10\x05:L\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x1a.llmchat.options.v1.Policyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fllmchat/options/v1/policy.proto\x12\x12llmchat.options.v1\x1a google/protobuf/descriptor.proto\"{\n\x06Policy\x12&\n\x05\x61llow\x18\x01 \x03(\x0e\x32\x17.llmchat.options.v1.Who\x12\x10\n\x08services\x18\x02 \x03(\t\x12\x10\n\x08resource\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x04 \x01(\t\x12\x15\n\rallow_deleted\x18\x05 \x01(\x08*g\n\x03Who\x12\x13\n\x0fWHO_UNSPECIFIED\x10\x00\x12\x0e\n\nWHO_ANYONE\x10\x01\x12\x0c\n\x08WHO_USER\x10\x02\x12\r\n\tWHO_OWNER\x10\x03\x12\r\n\tWHO_ADMIN\x10\x04\x12\x0f\n\x0bWHO_SERVICE\x10\x05:L\n\x06policy\x12\x1e.google.protobuf.MethodOptions\x18\xd1\x86\x03 \x01(\x0b\x32\x1a.llmchat.options.v1.Policyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'llmchat.options.v1.policy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WHO']._serialized_start=191
-  _globals['_WHO']._serialized_end=294
+  _globals['_WHO']._serialized_start=214
+  _globals['_WHO']._serialized_end=317
   _globals['_POLICY']._serialized_start=89
-  _globals['_POLICY']._serialized_end=189
+  _globals['_POLICY']._serialized_end=212
 # @@protoc_insertion_point(module_scope)

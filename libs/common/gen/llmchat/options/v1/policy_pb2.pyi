@@ -26,13 +26,15 @@ POLICY_FIELD_NUMBER: _ClassVar[int]
 policy: _descriptor.FieldDescriptor
 
 class Policy(_message.Message):
-    __slots__ = ("allow", "services", "resource", "action")
+    __slots__ = ("allow", "services", "resource", "action", "allow_deleted")
     ALLOW_FIELD_NUMBER: _ClassVar[int]
     SERVICES_FIELD_NUMBER: _ClassVar[int]
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_DELETED_FIELD_NUMBER: _ClassVar[int]
     allow: _containers.RepeatedScalarFieldContainer[Who]
     services: _containers.RepeatedScalarFieldContainer[str]
     resource: str
     action: str
-    def __init__(self, allow: _Optional[_Iterable[_Union[Who, str]]] = ..., services: _Optional[_Iterable[str]] = ..., resource: _Optional[str] = ..., action: _Optional[str] = ...) -> None: ...
+    allow_deleted: bool
+    def __init__(self, allow: _Optional[_Iterable[_Union[Who, str]]] = ..., services: _Optional[_Iterable[str]] = ..., resource: _Optional[str] = ..., action: _Optional[str] = ..., allow_deleted: _Optional[bool] = ...) -> None: ...

@@ -5,3 +5,5 @@ from typing import ClassVar as _ClassVar
 DESCRIPTOR: _descriptor.FileDescriptor
 SECRET_FIELD_NUMBER: _ClassVar[int]
 secret: _descriptor.FieldDescriptor
+UNJOURNALED_FIELD_NUMBER: _ClassVar[int]
+unjournaled: _descriptor.FieldDescriptor

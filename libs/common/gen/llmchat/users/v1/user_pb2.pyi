@@ -2,13 +2,27 @@ import datetime
 
 from buf.validate import validate_pb2 as _validate_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class KeyProvider(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    KEY_PROVIDER_UNSPECIFIED: _ClassVar[KeyProvider]
+    KEY_PROVIDER_CLAUDE: _ClassVar[KeyProvider]
+    KEY_PROVIDER_OPENAI: _ClassVar[KeyProvider]
+    KEY_PROVIDER_GOOGLE: _ClassVar[KeyProvider]
+
+class UserRole(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    USER_ROLE_UNSPECIFIED: _ClassVar[UserRole]
+    USER_ROLE_USER: _ClassVar[UserRole]
+    USER_ROLE_ADMIN: _ClassVar[UserRole]
 
 class Theme(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -22,6 +36,13 @@ class UserStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     USER_STATUS_ACTIVE: _ClassVar[UserStatus]
     USER_STATUS_SUSPENDED: _ClassVar[UserStatus]
     USER_STATUS_DELETED: _ClassVar[UserStatus]
+KEY_PROVIDER_UNSPECIFIED: KeyProvider
+KEY_PROVIDER_CLAUDE: KeyProvider
+KEY_PROVIDER_OPENAI: KeyProvider
+KEY_PROVIDER_GOOGLE: KeyProvider
+USER_ROLE_UNSPECIFIED: UserRole
+USER_ROLE_USER: UserRole
+USER_ROLE_ADMIN: UserRole
 THEME_UNSPECIFIED: Theme
 THEME_LIGHT: Theme
 THEME_DARK: Theme
@@ -31,7 +52,7 @@ USER_STATUS_SUSPENDED: UserStatus
 USER_STATUS_DELETED: UserStatus
 
 class User(_message.Message):
-    __slots__ = ("id", "username", "display_name", "created_at", "updated_at", "last_login_at", "settings", "status", "usage", "etag")
+    __slots__ = ("id", "username", "display_name", "created_at", "updated_at", "last_login_at", "settings", "status", "usage", "role", "suspension_reason", "provider_keys", "etag")
     ID_FIELD_NUMBER: _ClassVar[int]
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
@@ -41,6 +62,9 @@ class User(_message.Message):
     SETTINGS_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
+    ROLE_FIELD_NUMBER: _ClassVar[int]
+    SUSPENSION_REASON_FIELD_NUMBER: _ClassVar[int]
+    PROVIDER_KEYS_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     id: str
     username: str
@@ -51,8 +75,11 @@ class User(_message.Message):
     settings: UserSettings
     status: UserStatus
     usage: UserUsage
+    role: UserRole
+    suspension_reason: str
+    provider_keys: _containers.RepeatedCompositeFieldContainer[ProviderKeyStatus]
     etag: str
-    def __init__(self, id: _Optional[str] = ..., username: _Optional[str] = ..., display_name: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_login_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., settings: _Optional[_Union[UserSettings, _Mapping]] = ..., status: _Optional[_Union[UserStatus, str]] = ..., usage: _Optional[_Union[UserUsage, _Mapping]] = ..., etag: _Optional[str] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., username: _Optional[str] = ..., display_name: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_login_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., settings: _Optional[_Union[UserSettings, _Mapping]] = ..., status: _Optional[_Union[UserStatus, str]] = ..., usage: _Optional[_Union[UserUsage, _Mapping]] = ..., role: _Optional[_Union[UserRole, str]] = ..., suspension_reason: _Optional[str] = ..., provider_keys: _Optional[_Iterable[_Union[ProviderKeyStatus, _Mapping]]] = ..., etag: _Optional[str] = ...) -> None: ...
 
 class UserSettings(_message.Message):
     __slots__ = ("default_model", "default_temperature", "system_prompt", "streaming_enabled", "theme")
@@ -79,3 +106,15 @@ class UserUsage(_message.Message):
     total_tokens: int
     last_active_at: _timestamp_pb2.Timestamp
     def __init__(self, total_threads: _Optional[int] = ..., total_messages: _Optional[int] = ..., total_tokens: _Optional[int] = ..., last_active_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ProviderKeyStatus(_message.Message):
+    __slots__ = ("provider", "set_at", "last_used_at", "is_valid")
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    SET_AT_FIELD_NUMBER: _ClassVar[int]
+    LAST_USED_AT_FIELD_NUMBER: _ClassVar[int]
+    IS_VALID_FIELD_NUMBER: _ClassVar[int]
+    provider: KeyProvider
+    set_at: _timestamp_pb2.Timestamp
+    last_used_at: _timestamp_pb2.Timestamp
+    is_valid: bool
+    def __init__(self, provider: _Optional[_Union[KeyProvider, str]] = ..., set_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_used_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., is_valid: _Optional[bool] = ...) -> None: ...

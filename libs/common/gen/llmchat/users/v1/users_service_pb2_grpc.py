@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from llmchat.operations.v1 import operation_pb2 as llmchat_dot_operations_dot_v1_dot_operation__pb2
 from llmchat.users.v1 import user_pb2 as llmchat_dot_users_dot_v1_dot_user__pb2
 from llmchat.users.v1 import users_service_pb2 as llmchat_dot_users_dot_v1_dot_users__service__pb2
@@ -28,7 +29,7 @@ if _version_not_supported:
 
 
 class UsersServiceStub:
-    """Profiles, passwords and settings.
+    """Accounts: profiles, sign-in, sessions, keys, roles.
     """
 
     def __init__(self, channel):
@@ -62,10 +63,100 @@ class UsersServiceStub:
                 request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.DeleteUserRequest.SerializeToString,
                 response_deserializer=llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.FromString,
                 _registered_method=True)
+        self.RefreshSession = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/RefreshSession',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.RefreshSessionRequest.SerializeToString,
+                response_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.LoginResponse.FromString,
+                _registered_method=True)
+        self.SignInWithIdToken = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/SignInWithIdToken',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.SignInWithIdTokenRequest.SerializeToString,
+                response_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.LoginResponse.FromString,
+                _registered_method=True)
+        self.Logout = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/Logout',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.LogoutRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ListSessions = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/ListSessions',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ListSessionsRequest.SerializeToString,
+                response_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ListSessionsResponse.FromString,
+                _registered_method=True)
+        self.RevokeSession = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/RevokeSession',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.RevokeSessionRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ChangePassword = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/ChangePassword',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ChangePasswordRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.SetProviderKey = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/SetProviderKey',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.SetProviderKeyRequest.SerializeToString,
+                response_deserializer=llmchat_dot_users_dot_v1_dot_user__pb2.ProviderKeyStatus.FromString,
+                _registered_method=True)
+        self.DeleteProviderKey = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/DeleteProviderKey',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.DeleteProviderKeyRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ResolveProviderKey = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/ResolveProviderKey',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ResolveProviderKeyRequest.SerializeToString,
+                response_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ResolveProviderKeyResponse.FromString,
+                _registered_method=True)
+        self.ReportProviderKey = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/ReportProviderKey',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ReportProviderKeyRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ReencryptProviderKeys = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/ReencryptProviderKeys',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ReencryptProviderKeysRequest.SerializeToString,
+                response_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ReencryptProviderKeysResponse.FromString,
+                _registered_method=True)
+        self.CreateAccessKey = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/CreateAccessKey',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.CreateAccessKeyRequest.SerializeToString,
+                response_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.CreateAccessKeyResponse.FromString,
+                _registered_method=True)
+        self.ListAccessKeys = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/ListAccessKeys',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ListAccessKeysRequest.SerializeToString,
+                response_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ListAccessKeysResponse.FromString,
+                _registered_method=True)
+        self.RevokeAccessKey = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/RevokeAccessKey',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.RevokeAccessKeyRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ListUsers = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/ListUsers',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ListUsersRequest.SerializeToString,
+                response_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ListUsersResponse.FromString,
+                _registered_method=True)
+        self.SuspendUser = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/SuspendUser',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.SuspendUserRequest.SerializeToString,
+                response_deserializer=llmchat_dot_users_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.ReactivateUser = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/ReactivateUser',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ReactivateUserRequest.SerializeToString,
+                response_deserializer=llmchat_dot_users_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
+        self.SetUserRole = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/SetUserRole',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.SetUserRoleRequest.SerializeToString,
+                response_deserializer=llmchat_dot_users_dot_v1_dot_user__pb2.User.FromString,
+                _registered_method=True)
 
 
 class UsersServiceServicer:
-    """Profiles, passwords and settings.
+    """Accounts: profiles, sign-in, sessions, keys, roles.
     """
 
     def CreateUser(self, request, context):
@@ -76,14 +167,15 @@ class UsersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Login(self, request, context):
-        """Exchanges a username and password for a short signed token. A wrong pair is UNAUTHENTICATED, whichever half is wrong.
+        """Exchanges a username and password for a session: a short signed access token, and a refresh token that is good once. A wrong pair
+        is UNAUTHENTICATED, whichever half is wrong. After several the account and the address have to wait: RESOURCE_EXHAUSTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetUser(self, request, context):
-        """Reads one's own profile; `me` stands for the caller's id.
+        """Reads one's own profile; `me` stands for the caller's id. An administrator reads any.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,8 +189,135 @@ class UsersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteUser(self, request, context):
-        """Deletes one's account and everything of it in every service. The account is closed at once; the rest goes by an operation,
+        """Deletes one's account, or as an administrator anyone's, and everything of it in every service. The account is closed at once; the rest goes by an operation,
         which WatchOperation follows until every service has acknowledged. The username is free again after that.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RefreshSession(self, request, context):
+        """Exchanges a refresh token for the next one and a new access token. A refresh token is good once: a second use ends the session,
+        for one of the two users of it has stolen it. A repeat with the same request_id gets the first answer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SignInWithIdToken(self, request, context):
+        """Signs in by an ID token of an OpenID Connect issuer that the settings name. The first sign-in opens an account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Logout(self, request, context):
+        """Ends the session of the access token that the call carries.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSessions(self, request, context):
+        """The caller's sessions that have not ended, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeSession(self, request, context):
+        """Ends one of the caller's sessions: its access tokens are refused from then on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangePassword(self, request, context):
+        """Replaces the caller's password; all of their other sessions end. A wrong current password is PERMISSION_DENIED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetProviderKey(self, request, context):
+        """Stores a key of the caller's own for a provider, encrypted; one that is there is replaced.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteProviderKey(self, request, context):
+        """Overwrites and removes the caller's key for a provider; one that is not there is NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveProviderKey(self, request, context):
+        """The key by which the user that the service acts for talks to a provider. For the messages service alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReportProviderKey(self, request, context):
+        """That a provider has refused a key: it is shown as not valid until another one is stored. For the messages service alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReencryptProviderKeys(self, request, context):
+        """Encrypts every provider key that an older master key encrypted under the current one; says how many each master key still holds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateAccessKey(self, request, context):
+        """Makes a key for a program. What it may do is at most what the caller may do.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAccessKeys(self, request, context):
+        """The caller's access keys, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeAccessKey(self, request, context):
+        """Ends an access key at once.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListUsers(self, request, context):
+        """All accounts, newest first, or the one with a username.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SuspendUser(self, request, context):
+        """Shuts a person out at once: their sign-ins end, their keys are refused, their streams close. Nothing of theirs is lost.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReactivateUser(self, request, context):
+        """Lets a suspended person sign in again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetUserRole(self, request, context):
+        """Makes a person an administrator, or an administrator a person again. They have to sign in anew.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -132,6 +351,96 @@ def add_UsersServiceServicer_to_server(servicer, server):
                     request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.DeleteUserRequest.FromString,
                     response_serializer=llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.SerializeToString,
             ),
+            'RefreshSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefreshSession,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.RefreshSessionRequest.FromString,
+                    response_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.LoginResponse.SerializeToString,
+            ),
+            'SignInWithIdToken': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignInWithIdToken,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.SignInWithIdTokenRequest.FromString,
+                    response_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.LoginResponse.SerializeToString,
+            ),
+            'Logout': grpc.unary_unary_rpc_method_handler(
+                    servicer.Logout,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.LogoutRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ListSessions': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSessions,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ListSessionsRequest.FromString,
+                    response_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ListSessionsResponse.SerializeToString,
+            ),
+            'RevokeSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeSession,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.RevokeSessionRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ChangePassword': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangePassword,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ChangePasswordRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'SetProviderKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetProviderKey,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.SetProviderKeyRequest.FromString,
+                    response_serializer=llmchat_dot_users_dot_v1_dot_user__pb2.ProviderKeyStatus.SerializeToString,
+            ),
+            'DeleteProviderKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteProviderKey,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.DeleteProviderKeyRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ResolveProviderKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveProviderKey,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ResolveProviderKeyRequest.FromString,
+                    response_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ResolveProviderKeyResponse.SerializeToString,
+            ),
+            'ReportProviderKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReportProviderKey,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ReportProviderKeyRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ReencryptProviderKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReencryptProviderKeys,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ReencryptProviderKeysRequest.FromString,
+                    response_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ReencryptProviderKeysResponse.SerializeToString,
+            ),
+            'CreateAccessKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateAccessKey,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.CreateAccessKeyRequest.FromString,
+                    response_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.CreateAccessKeyResponse.SerializeToString,
+            ),
+            'ListAccessKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAccessKeys,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ListAccessKeysRequest.FromString,
+                    response_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ListAccessKeysResponse.SerializeToString,
+            ),
+            'RevokeAccessKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeAccessKey,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.RevokeAccessKeyRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ListUsers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListUsers,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ListUsersRequest.FromString,
+                    response_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ListUsersResponse.SerializeToString,
+            ),
+            'SuspendUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.SuspendUser,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.SuspendUserRequest.FromString,
+                    response_serializer=llmchat_dot_users_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'ReactivateUser': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReactivateUser,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ReactivateUserRequest.FromString,
+                    response_serializer=llmchat_dot_users_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
+            'SetUserRole': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetUserRole,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.SetUserRoleRequest.FromString,
+                    response_serializer=llmchat_dot_users_dot_v1_dot_user__pb2.User.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'llmchat.users.v1.UsersService', rpc_method_handlers)
@@ -141,7 +450,7 @@ def add_UsersServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class UsersService:
-    """Profiles, passwords and settings.
+    """Accounts: profiles, sign-in, sessions, keys, roles.
     """
 
     @staticmethod
@@ -269,6 +578,492 @@ class UsersService:
             '/llmchat.users.v1.UsersService/DeleteUser',
             llmchat_dot_users_dot_v1_dot_users__service__pb2.DeleteUserRequest.SerializeToString,
             llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RefreshSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/RefreshSession',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.RefreshSessionRequest.SerializeToString,
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.LoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SignInWithIdToken(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/SignInWithIdToken',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.SignInWithIdTokenRequest.SerializeToString,
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.LoginResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Logout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/Logout',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.LogoutRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSessions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/ListSessions',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.ListSessionsRequest.SerializeToString,
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.ListSessionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/RevokeSession',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.RevokeSessionRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangePassword(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/ChangePassword',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.ChangePasswordRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetProviderKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/SetProviderKey',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.SetProviderKeyRequest.SerializeToString,
+            llmchat_dot_users_dot_v1_dot_user__pb2.ProviderKeyStatus.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteProviderKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/DeleteProviderKey',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.DeleteProviderKeyRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveProviderKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/ResolveProviderKey',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.ResolveProviderKeyRequest.SerializeToString,
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.ResolveProviderKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReportProviderKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/ReportProviderKey',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.ReportProviderKeyRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReencryptProviderKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/ReencryptProviderKeys',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.ReencryptProviderKeysRequest.SerializeToString,
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.ReencryptProviderKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateAccessKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/CreateAccessKey',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.CreateAccessKeyRequest.SerializeToString,
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.CreateAccessKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAccessKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/ListAccessKeys',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.ListAccessKeysRequest.SerializeToString,
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.ListAccessKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeAccessKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/RevokeAccessKey',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.RevokeAccessKeyRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListUsers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/ListUsers',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.ListUsersRequest.SerializeToString,
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.ListUsersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SuspendUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/SuspendUser',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.SuspendUserRequest.SerializeToString,
+            llmchat_dot_users_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReactivateUser(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/ReactivateUser',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.ReactivateUserRequest.SerializeToString,
+            llmchat_dot_users_dot_v1_dot_user__pb2.User.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetUserRole(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/SetUserRole',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.SetUserRoleRequest.SerializeToString,
+            llmchat_dot_users_dot_v1_dot_user__pb2.User.FromString,
             options,
             channel_credentials,
             insecure,

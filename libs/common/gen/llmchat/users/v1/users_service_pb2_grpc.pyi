@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from llmchat.operations.v1 import operation_pb2 as _operation_pb2
 from llmchat.users.v1 import user_pb2 as _user_pb2
@@ -29,7 +30,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class UsersServiceStub:
-    """Profiles, passwords and settings."""
+    """Accounts: profiles, sign-in, sessions, keys, roles."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -38,36 +39,116 @@ class UsersServiceStub:
     CreateUser: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.CreateUserRequest, _user_pb2.User]
     """Registers a person. A taken username is ALREADY_EXISTS."""
     Login: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.LoginRequest, _users_service_pb2.LoginResponse]
-    """Exchanges a username and password for a short signed token. A wrong pair is UNAUTHENTICATED, whichever half is wrong."""
+    """Exchanges a username and password for a session: a short signed access token, and a refresh token that is good once. A wrong pair
+    is UNAUTHENTICATED, whichever half is wrong. After several the account and the address have to wait: RESOURCE_EXHAUSTED.
+    """
     GetUser: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.GetUserRequest, _user_pb2.User]
-    """Reads one's own profile; `me` stands for the caller's id."""
+    """Reads one's own profile; `me` stands for the caller's id. An administrator reads any."""
     UpdateUser: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.UpdateUserRequest, _user_pb2.User]
     """Changes the fields that the mask names: display_name and settings or parts of it. A stale etag is ABORTED."""
     DeleteUser: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.DeleteUserRequest, _operation_pb2.Operation]
-    """Deletes one's account and everything of it in every service. The account is closed at once; the rest goes by an operation,
+    """Deletes one's account, or as an administrator anyone's, and everything of it in every service. The account is closed at once; the rest goes by an operation,
     which WatchOperation follows until every service has acknowledged. The username is free again after that.
     """
+    RefreshSession: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.RefreshSessionRequest, _users_service_pb2.LoginResponse]
+    """Exchanges a refresh token for the next one and a new access token. A refresh token is good once: a second use ends the session,
+    for one of the two users of it has stolen it. A repeat with the same request_id gets the first answer.
+    """
+    SignInWithIdToken: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.SignInWithIdTokenRequest, _users_service_pb2.LoginResponse]
+    """Signs in by an ID token of an OpenID Connect issuer that the settings name. The first sign-in opens an account."""
+    Logout: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.LogoutRequest, _empty_pb2.Empty]
+    """Ends the session of the access token that the call carries."""
+    ListSessions: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.ListSessionsRequest, _users_service_pb2.ListSessionsResponse]
+    """The caller's sessions that have not ended, newest first."""
+    RevokeSession: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.RevokeSessionRequest, _empty_pb2.Empty]
+    """Ends one of the caller's sessions: its access tokens are refused from then on."""
+    ChangePassword: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.ChangePasswordRequest, _empty_pb2.Empty]
+    """Replaces the caller's password; all of their other sessions end. A wrong current password is PERMISSION_DENIED."""
+    SetProviderKey: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.SetProviderKeyRequest, _user_pb2.ProviderKeyStatus]
+    """Stores a key of the caller's own for a provider, encrypted; one that is there is replaced."""
+    DeleteProviderKey: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.DeleteProviderKeyRequest, _empty_pb2.Empty]
+    """Overwrites and removes the caller's key for a provider; one that is not there is NOT_FOUND."""
+    ResolveProviderKey: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.ResolveProviderKeyRequest, _users_service_pb2.ResolveProviderKeyResponse]
+    """The key by which the user that the service acts for talks to a provider. For the messages service alone."""
+    ReportProviderKey: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.ReportProviderKeyRequest, _empty_pb2.Empty]
+    """That a provider has refused a key: it is shown as not valid until another one is stored. For the messages service alone."""
+    ReencryptProviderKeys: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.ReencryptProviderKeysRequest, _users_service_pb2.ReencryptProviderKeysResponse]
+    """Encrypts every provider key that an older master key encrypted under the current one; says how many each master key still holds."""
+    CreateAccessKey: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.CreateAccessKeyRequest, _users_service_pb2.CreateAccessKeyResponse]
+    """Makes a key for a program. What it may do is at most what the caller may do."""
+    ListAccessKeys: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.ListAccessKeysRequest, _users_service_pb2.ListAccessKeysResponse]
+    """The caller's access keys, newest first."""
+    RevokeAccessKey: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.RevokeAccessKeyRequest, _empty_pb2.Empty]
+    """Ends an access key at once."""
+    ListUsers: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.ListUsersRequest, _users_service_pb2.ListUsersResponse]
+    """All accounts, newest first, or the one with a username."""
+    SuspendUser: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.SuspendUserRequest, _user_pb2.User]
+    """Shuts a person out at once: their sign-ins end, their keys are refused, their streams close. Nothing of theirs is lost."""
+    ReactivateUser: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.ReactivateUserRequest, _user_pb2.User]
+    """Lets a suspended person sign in again."""
+    SetUserRole: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.SetUserRoleRequest, _user_pb2.User]
+    """Makes a person an administrator, or an administrator a person again. They have to sign in anew."""
 
 @_typing.type_check_only
 class UsersServiceAsyncStub(UsersServiceStub):
-    """Profiles, passwords and settings."""
+    """Accounts: profiles, sign-in, sessions, keys, roles."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateUser: _aio.UnaryUnaryMultiCallable[_users_service_pb2.CreateUserRequest, _user_pb2.User]  # type: ignore[assignment]
     """Registers a person. A taken username is ALREADY_EXISTS."""
     Login: _aio.UnaryUnaryMultiCallable[_users_service_pb2.LoginRequest, _users_service_pb2.LoginResponse]  # type: ignore[assignment]
-    """Exchanges a username and password for a short signed token. A wrong pair is UNAUTHENTICATED, whichever half is wrong."""
+    """Exchanges a username and password for a session: a short signed access token, and a refresh token that is good once. A wrong pair
+    is UNAUTHENTICATED, whichever half is wrong. After several the account and the address have to wait: RESOURCE_EXHAUSTED.
+    """
     GetUser: _aio.UnaryUnaryMultiCallable[_users_service_pb2.GetUserRequest, _user_pb2.User]  # type: ignore[assignment]
-    """Reads one's own profile; `me` stands for the caller's id."""
+    """Reads one's own profile; `me` stands for the caller's id. An administrator reads any."""
     UpdateUser: _aio.UnaryUnaryMultiCallable[_users_service_pb2.UpdateUserRequest, _user_pb2.User]  # type: ignore[assignment]
     """Changes the fields that the mask names: display_name and settings or parts of it. A stale etag is ABORTED."""
     DeleteUser: _aio.UnaryUnaryMultiCallable[_users_service_pb2.DeleteUserRequest, _operation_pb2.Operation]  # type: ignore[assignment]
-    """Deletes one's account and everything of it in every service. The account is closed at once; the rest goes by an operation,
+    """Deletes one's account, or as an administrator anyone's, and everything of it in every service. The account is closed at once; the rest goes by an operation,
     which WatchOperation follows until every service has acknowledged. The username is free again after that.
     """
+    RefreshSession: _aio.UnaryUnaryMultiCallable[_users_service_pb2.RefreshSessionRequest, _users_service_pb2.LoginResponse]  # type: ignore[assignment]
+    """Exchanges a refresh token for the next one and a new access token. A refresh token is good once: a second use ends the session,
+    for one of the two users of it has stolen it. A repeat with the same request_id gets the first answer.
+    """
+    SignInWithIdToken: _aio.UnaryUnaryMultiCallable[_users_service_pb2.SignInWithIdTokenRequest, _users_service_pb2.LoginResponse]  # type: ignore[assignment]
+    """Signs in by an ID token of an OpenID Connect issuer that the settings name. The first sign-in opens an account."""
+    Logout: _aio.UnaryUnaryMultiCallable[_users_service_pb2.LogoutRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Ends the session of the access token that the call carries."""
+    ListSessions: _aio.UnaryUnaryMultiCallable[_users_service_pb2.ListSessionsRequest, _users_service_pb2.ListSessionsResponse]  # type: ignore[assignment]
+    """The caller's sessions that have not ended, newest first."""
+    RevokeSession: _aio.UnaryUnaryMultiCallable[_users_service_pb2.RevokeSessionRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Ends one of the caller's sessions: its access tokens are refused from then on."""
+    ChangePassword: _aio.UnaryUnaryMultiCallable[_users_service_pb2.ChangePasswordRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Replaces the caller's password; all of their other sessions end. A wrong current password is PERMISSION_DENIED."""
+    SetProviderKey: _aio.UnaryUnaryMultiCallable[_users_service_pb2.SetProviderKeyRequest, _user_pb2.ProviderKeyStatus]  # type: ignore[assignment]
+    """Stores a key of the caller's own for a provider, encrypted; one that is there is replaced."""
+    DeleteProviderKey: _aio.UnaryUnaryMultiCallable[_users_service_pb2.DeleteProviderKeyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Overwrites and removes the caller's key for a provider; one that is not there is NOT_FOUND."""
+    ResolveProviderKey: _aio.UnaryUnaryMultiCallable[_users_service_pb2.ResolveProviderKeyRequest, _users_service_pb2.ResolveProviderKeyResponse]  # type: ignore[assignment]
+    """The key by which the user that the service acts for talks to a provider. For the messages service alone."""
+    ReportProviderKey: _aio.UnaryUnaryMultiCallable[_users_service_pb2.ReportProviderKeyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """That a provider has refused a key: it is shown as not valid until another one is stored. For the messages service alone."""
+    ReencryptProviderKeys: _aio.UnaryUnaryMultiCallable[_users_service_pb2.ReencryptProviderKeysRequest, _users_service_pb2.ReencryptProviderKeysResponse]  # type: ignore[assignment]
+    """Encrypts every provider key that an older master key encrypted under the current one; says how many each master key still holds."""
+    CreateAccessKey: _aio.UnaryUnaryMultiCallable[_users_service_pb2.CreateAccessKeyRequest, _users_service_pb2.CreateAccessKeyResponse]  # type: ignore[assignment]
+    """Makes a key for a program. What it may do is at most what the caller may do."""
+    ListAccessKeys: _aio.UnaryUnaryMultiCallable[_users_service_pb2.ListAccessKeysRequest, _users_service_pb2.ListAccessKeysResponse]  # type: ignore[assignment]
+    """The caller's access keys, newest first."""
+    RevokeAccessKey: _aio.UnaryUnaryMultiCallable[_users_service_pb2.RevokeAccessKeyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Ends an access key at once."""
+    ListUsers: _aio.UnaryUnaryMultiCallable[_users_service_pb2.ListUsersRequest, _users_service_pb2.ListUsersResponse]  # type: ignore[assignment]
+    """All accounts, newest first, or the one with a username."""
+    SuspendUser: _aio.UnaryUnaryMultiCallable[_users_service_pb2.SuspendUserRequest, _user_pb2.User]  # type: ignore[assignment]
+    """Shuts a person out at once: their sign-ins end, their keys are refused, their streams close. Nothing of theirs is lost."""
+    ReactivateUser: _aio.UnaryUnaryMultiCallable[_users_service_pb2.ReactivateUserRequest, _user_pb2.User]  # type: ignore[assignment]
+    """Lets a suspended person sign in again."""
+    SetUserRole: _aio.UnaryUnaryMultiCallable[_users_service_pb2.SetUserRoleRequest, _user_pb2.User]  # type: ignore[assignment]
+    """Makes a person an administrator, or an administrator a person again. They have to sign in anew."""
 
 class UsersServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Profiles, passwords and settings."""
+    """Accounts: profiles, sign-in, sessions, keys, roles."""
 
     @_abc_1.abstractmethod
     def CreateUser(
@@ -83,7 +164,9 @@ class UsersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _users_service_pb2.LoginRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_users_service_pb2.LoginResponse, _abc.Awaitable[_users_service_pb2.LoginResponse]]:
-        """Exchanges a username and password for a short signed token. A wrong pair is UNAUTHENTICATED, whichever half is wrong."""
+        """Exchanges a username and password for a session: a short signed access token, and a refresh token that is good once. A wrong pair
+        is UNAUTHENTICATED, whichever half is wrong. After several the account and the address have to wait: RESOURCE_EXHAUSTED.
+        """
 
     @_abc_1.abstractmethod
     def GetUser(
@@ -91,7 +174,7 @@ class UsersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _users_service_pb2.GetUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_pb2.User, _abc.Awaitable[_user_pb2.User]]:
-        """Reads one's own profile; `me` stands for the caller's id."""
+        """Reads one's own profile; `me` stands for the caller's id. An administrator reads any."""
 
     @_abc_1.abstractmethod
     def UpdateUser(
@@ -107,8 +190,154 @@ class UsersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _users_service_pb2.DeleteUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operation_pb2.Operation, _abc.Awaitable[_operation_pb2.Operation]]:
-        """Deletes one's account and everything of it in every service. The account is closed at once; the rest goes by an operation,
+        """Deletes one's account, or as an administrator anyone's, and everything of it in every service. The account is closed at once; the rest goes by an operation,
         which WatchOperation follows until every service has acknowledged. The username is free again after that.
         """
+
+    @_abc_1.abstractmethod
+    def RefreshSession(
+        self,
+        request: _users_service_pb2.RefreshSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_users_service_pb2.LoginResponse, _abc.Awaitable[_users_service_pb2.LoginResponse]]:
+        """Exchanges a refresh token for the next one and a new access token. A refresh token is good once: a second use ends the session,
+        for one of the two users of it has stolen it. A repeat with the same request_id gets the first answer.
+        """
+
+    @_abc_1.abstractmethod
+    def SignInWithIdToken(
+        self,
+        request: _users_service_pb2.SignInWithIdTokenRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_users_service_pb2.LoginResponse, _abc.Awaitable[_users_service_pb2.LoginResponse]]:
+        """Signs in by an ID token of an OpenID Connect issuer that the settings name. The first sign-in opens an account."""
+
+    @_abc_1.abstractmethod
+    def Logout(
+        self,
+        request: _users_service_pb2.LogoutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Ends the session of the access token that the call carries."""
+
+    @_abc_1.abstractmethod
+    def ListSessions(
+        self,
+        request: _users_service_pb2.ListSessionsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_users_service_pb2.ListSessionsResponse, _abc.Awaitable[_users_service_pb2.ListSessionsResponse]]:
+        """The caller's sessions that have not ended, newest first."""
+
+    @_abc_1.abstractmethod
+    def RevokeSession(
+        self,
+        request: _users_service_pb2.RevokeSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Ends one of the caller's sessions: its access tokens are refused from then on."""
+
+    @_abc_1.abstractmethod
+    def ChangePassword(
+        self,
+        request: _users_service_pb2.ChangePasswordRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Replaces the caller's password; all of their other sessions end. A wrong current password is PERMISSION_DENIED."""
+
+    @_abc_1.abstractmethod
+    def SetProviderKey(
+        self,
+        request: _users_service_pb2.SetProviderKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.ProviderKeyStatus, _abc.Awaitable[_user_pb2.ProviderKeyStatus]]:
+        """Stores a key of the caller's own for a provider, encrypted; one that is there is replaced."""
+
+    @_abc_1.abstractmethod
+    def DeleteProviderKey(
+        self,
+        request: _users_service_pb2.DeleteProviderKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Overwrites and removes the caller's key for a provider; one that is not there is NOT_FOUND."""
+
+    @_abc_1.abstractmethod
+    def ResolveProviderKey(
+        self,
+        request: _users_service_pb2.ResolveProviderKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_users_service_pb2.ResolveProviderKeyResponse, _abc.Awaitable[_users_service_pb2.ResolveProviderKeyResponse]]:
+        """The key by which the user that the service acts for talks to a provider. For the messages service alone."""
+
+    @_abc_1.abstractmethod
+    def ReportProviderKey(
+        self,
+        request: _users_service_pb2.ReportProviderKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """That a provider has refused a key: it is shown as not valid until another one is stored. For the messages service alone."""
+
+    @_abc_1.abstractmethod
+    def ReencryptProviderKeys(
+        self,
+        request: _users_service_pb2.ReencryptProviderKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_users_service_pb2.ReencryptProviderKeysResponse, _abc.Awaitable[_users_service_pb2.ReencryptProviderKeysResponse]]:
+        """Encrypts every provider key that an older master key encrypted under the current one; says how many each master key still holds."""
+
+    @_abc_1.abstractmethod
+    def CreateAccessKey(
+        self,
+        request: _users_service_pb2.CreateAccessKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_users_service_pb2.CreateAccessKeyResponse, _abc.Awaitable[_users_service_pb2.CreateAccessKeyResponse]]:
+        """Makes a key for a program. What it may do is at most what the caller may do."""
+
+    @_abc_1.abstractmethod
+    def ListAccessKeys(
+        self,
+        request: _users_service_pb2.ListAccessKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_users_service_pb2.ListAccessKeysResponse, _abc.Awaitable[_users_service_pb2.ListAccessKeysResponse]]:
+        """The caller's access keys, newest first."""
+
+    @_abc_1.abstractmethod
+    def RevokeAccessKey(
+        self,
+        request: _users_service_pb2.RevokeAccessKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Ends an access key at once."""
+
+    @_abc_1.abstractmethod
+    def ListUsers(
+        self,
+        request: _users_service_pb2.ListUsersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_users_service_pb2.ListUsersResponse, _abc.Awaitable[_users_service_pb2.ListUsersResponse]]:
+        """All accounts, newest first, or the one with a username."""
+
+    @_abc_1.abstractmethod
+    def SuspendUser(
+        self,
+        request: _users_service_pb2.SuspendUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.User, _abc.Awaitable[_user_pb2.User]]:
+        """Shuts a person out at once: their sign-ins end, their keys are refused, their streams close. Nothing of theirs is lost."""
+
+    @_abc_1.abstractmethod
+    def ReactivateUser(
+        self,
+        request: _users_service_pb2.ReactivateUserRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.User, _abc.Awaitable[_user_pb2.User]]:
+        """Lets a suspended person sign in again."""
+
+    @_abc_1.abstractmethod
+    def SetUserRole(
+        self,
+        request: _users_service_pb2.SetUserRoleRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.User, _abc.Awaitable[_user_pb2.User]]:
+        """Makes a person an administrator, or an administrator a person again. They have to sign in anew."""
 
 def add_UsersServiceServicer_to_server(servicer: UsersServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -55,16 +55,20 @@ class ProviderKeys(_message.Message):
     def __init__(self, claude: _Optional[_Union[ProviderKey, _Mapping]] = ..., openai: _Optional[_Union[ProviderKey, _Mapping]] = ..., google: _Optional[_Union[ProviderKey, _Mapping]] = ...) -> None: ...
 
 class ProviderKey(_message.Message):
-    __slots__ = ("encrypted_key", "key_hash", "last_used", "is_valid")
+    __slots__ = ("encrypted_key", "key_hash", "last_used", "is_valid", "set_at", "key_id")
     ENCRYPTED_KEY_FIELD_NUMBER: _ClassVar[int]
     KEY_HASH_FIELD_NUMBER: _ClassVar[int]
     LAST_USED_FIELD_NUMBER: _ClassVar[int]
     IS_VALID_FIELD_NUMBER: _ClassVar[int]
+    SET_AT_FIELD_NUMBER: _ClassVar[int]
+    KEY_ID_FIELD_NUMBER: _ClassVar[int]
     encrypted_key: str
     key_hash: str
     last_used: _timestamp_pb2.Timestamp
     is_valid: bool
-    def __init__(self, encrypted_key: _Optional[str] = ..., key_hash: _Optional[str] = ..., last_used: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., is_valid: _Optional[bool] = ...) -> None: ...
+    set_at: _timestamp_pb2.Timestamp
+    key_id: str
+    def __init__(self, encrypted_key: _Optional[str] = ..., key_hash: _Optional[str] = ..., last_used: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., is_valid: _Optional[bool] = ..., set_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., key_id: _Optional[str] = ...) -> None: ...
 
 class UsernameRecord(_message.Message):
     __slots__ = ("id", "user_id", "schema_version")
