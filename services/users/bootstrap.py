@@ -26,12 +26,14 @@ from services.users.references import REFERENCES
 from services.users.revocations import RevocationLog
 from services.users.service import UsersService
 from services.users.sessions import Sessions
+from services.users.settings import UsersSettings
 from services.users.sign_in import SignIn
 from services.users.subscribers import subscriptions
 
 
 async def bootstrap(process: Process) -> None:
     """Serves accounts and sign-in, sees deletions through, follows what is deprecated."""
+    settings = UsersSettings()
     documents = await process.documents("users", COLLECTIONS)
     process.references("users", documents, REFERENCES)
     channels = process.channels("users")
@@ -47,7 +49,7 @@ async def bootstrap(process: Process) -> None:
     for revocation in await documents.query(Query.where(REVOCATIONS, order="revoked_at", descending=True)):
         process.revocations.apply(revocation)
     deletion = Deletion(outbox, revocations)
-    passwords = Passwords()
+    passwords = Passwords(settings.password_cost)
     process.stack.callback(passwords.close)
     access_keys = AccessKeys()
     service = UsersService(

@@ -17,12 +17,19 @@ from libs.common.settings import Settings
 from services.messages.settings import MessagesSettings
 from services.operations.settings import OperationsSettings
 from services.threads.settings import ThreadsSettings
+from services.users.settings import UsersSettings
 
 README = Path(__file__).parents[2] / "README.md"
 TABLE = re.compile(
     r"(?<=<!-- settings: written by `python -m tests.unit.test_settings` -->\n).*?(?=<!-- /settings -->)", re.S
 )
-EVERY: tuple[type[BaseSettings], ...] = (Settings, ThreadsSettings, MessagesSettings, OperationsSettings)
+EVERY: tuple[type[BaseSettings], ...] = (
+    Settings,
+    UsersSettings,
+    ThreadsSettings,
+    MessagesSettings,
+    OperationsSettings,
+)
 
 
 def table() -> str:
