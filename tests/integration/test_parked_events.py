@@ -81,7 +81,7 @@ async def test_parked_events_are_in_sight_after_a_restart_and_in_a_check(
         assert (last.summary.unsettled_events, last.summary.parked_events) == (1, 1)
 
 
-async def test_only_an_administrator_lists_and_replays_events(house: House, anna: Person) -> None:
+async def test_only_an_administrator_lists_and_replays_events_and_operations_counts_them(house: House, anna: Person) -> None:
     tokens = house.process.tokens
     async with aio.insecure_channel(house.address) as channel:
         stub = EventsServiceStub(channel)
@@ -89,13 +89,17 @@ async def test_only_an_administrator_lists_and_replays_events(house: House, anna
             await stub.ListEvents(ListEventsRequest(owner="threads"))
         for token, _ in (
             tokens.issue_user(anna.user_id, False),
-            tokens.issue_service("operations", "", False),
-            tokens.issue_service("operations", anna.user_id, False),
+            tokens.issue_service("messages", "", False),
+            tokens.issue_service("messages", "operator", True),
         ):
             with refused(StatusCode.PERMISSION_DENIED):
                 await SignedIn(stub, token).ListEvents(ListEventsRequest(owner="threads"))
             with refused(StatusCode.PERMISSION_DENIED):
                 await SignedIn(stub, token).ReplayEvent(ReplayEventRequest(id="event_1.threads"))
+        operations = SignedIn(stub, tokens.issue_service("operations", "operator", True)[0])
+        await operations.ListEvents(ListEventsRequest(owner="threads"))
+        with refused(StatusCode.PERMISSION_DENIED):
+            await operations.ReplayEvent(ReplayEventRequest(id="event_1.threads"))
 
 
 async def test_an_event_or_service_that_is_not_there_is_not_found(operator: SignedIn) -> None:

@@ -26,6 +26,7 @@ CALLERS = {
     "operations": Caller(service="operations"),
     "operations for a user": Caller(service="operations", user_id="user_ada"),
     "messages": Caller(service="messages"),
+    "messages for an admin": Caller(service="messages", user_id="user_root", is_admin=True),
 }
 OPERATIONS = ["operations"]
 
@@ -39,13 +40,13 @@ def method_with(policy: Policy) -> Method:
     ("policy", "allowed"),
     [
         (Policy(allow=[WHO_ANYONE]), set(CALLERS)),
-        (Policy(allow=[WHO_USER]), {"user", "admin", "operations for a user"}),
-        (Policy(allow=[WHO_OWNER]), {"user", "admin", "operations for a user"}),
+        (Policy(allow=[WHO_USER]), {"user", "admin"}),
+        (Policy(allow=[WHO_OWNER]), {"user", "admin"}),
         (Policy(allow=[WHO_ADMIN]), {"admin"}),
         (Policy(allow=[WHO_SERVICE], services=OPERATIONS), {"operations", "operations for a user"}),
         (Policy(allow=[WHO_ADMIN, WHO_SERVICE], services=OPERATIONS), {"admin", "operations", "operations for a user"}),
         (Policy(allow=[WHO_SERVICE]), set()),
-        (Policy(allow=[WHO_USER], services=["messages"]), {"user", "admin", "operations for a user"}),
+        (Policy(allow=[WHO_USER], services=["messages"]), {"user", "admin"}),
         (Policy(allow=[WHO_UNSPECIFIED]), set()),
         (Policy(), set()),
     ],
@@ -77,4 +78,37 @@ def test_a_method_is_read_from_its_proto() -> None:
     assert get.request is threads_pb2.GetThreadRequest
     assert not get.server_streaming
     assert (get.resource, get.action) == ("thread", "read")
+    assert list(get.policy.services) == ["messages"]
     assert list(methods["SetGeneratedTitle"].policy.services) == ["operations"]
+
+
+@pytest.mark.parametrize(
+    ("permissions", "allowed"),
+    [
+        (["thread.read"], True),
+        (["thread.*"], True),
+        (["*"], True),
+        (["message.read", "thread.read"], True),
+        (["thread.delete"], False),
+        (["message.*"], False),
+        ([], False),
+    ],
+)
+def test_an_access_key_may_do_what_it_is_permitted_and_its_owner_may(permissions: list[str], allowed: bool) -> None:
+    check = authorize(method_with(Policy(allow=[WHO_OWNER], resource="thread", action="read")))
+    program = Caller(user_id="user_ada", access_key_id="key_1", permissions=frozenset(permissions))
+
+    if allowed:
+        check(program)
+    else:
+        with pytest.raises(errors.Denied) as caught:
+            check(program)
+        assert caught.value.reason == "KEY_NOT_PERMITTED"
+
+
+def test_an_access_key_makes_no_administrator_of_its_owner_and_may_do_what_anyone_may() -> None:
+    program = Caller(user_id="user_ada", access_key_id="key_1", permissions=frozenset(("*",)))
+
+    with pytest.raises(errors.Denied):
+        authorize(method_with(Policy(allow=[WHO_ADMIN])))(program)
+    authorize(method_with(Policy(allow=[WHO_ANYONE])))(replace(program, permissions=frozenset()))

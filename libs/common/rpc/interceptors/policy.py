@@ -19,7 +19,7 @@ Authorize = Callable[[Caller], None]
 
 
 def authorize(method: Method) -> Authorize:
-    """The check of one method's policy, read once. A service that acts for a user counts as that user.
+    """The check of one method's policy, read once. A service counts as itself, whomever it acts for.
 
     What comes with an access key must be allowed to the key, too, unless anyone may do it.
     """
@@ -35,7 +35,9 @@ def authorize(method: Method) -> Authorize:
     def check(caller: Caller) -> None:
         if not anyone and caller.permissions is not None and permitting.isdisjoint(caller.permissions):
             raise errors.Denied(f"the access key is not permitted {resource}.{action}", reason="KEY_NOT_PERMITTED")
-        if anyone or (caller.user_id and (users or (admins and caller.is_admin))) or caller.service in services:
+        if anyone or caller.service in services:
+            return
+        if caller.user_id and not caller.service and (users or (admins and caller.is_admin)):
             return
         if caller == NOBODY:
             raise errors.Unauthenticated(f"{method.name} needs an access token")
