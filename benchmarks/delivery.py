@@ -24,6 +24,7 @@ from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
 
 from benchmarks.options import Options
 from benchmarks.report import Report, Row, shown
+from benchmarks.server import LIMITS
 from libs.client.redis_process import redis_serving
 from libs.common.crypto.keys import KeyRing, SecretKey
 from libs.common.crypto.tokens import Tokens
@@ -59,6 +60,7 @@ async def _measure(report: Report, tokens: int) -> None:
                 "LLMCHAT_SECRET_KEY": base64.b64encode(key).decode(),
                 "LLMCHAT_LISTEN": "127.0.0.1:0",
                 "LLMCHAT_STOP_GRACE": "0.2",
+                "LLMCHAT_LIMITS": LIMITS,
             }
             writer = replicas.enter_context(_replica(environment, SERVICES))
             environment |= {address_setting(name): writer for name in SERVICES}

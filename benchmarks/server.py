@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import secrets
 from collections.abc import AsyncIterator, Iterator
@@ -21,6 +22,7 @@ import grpc
 from llmchat.messages.v1.messages_service_pb2 import SendMessageRequest, Started, StreamEvent, TokenBatch
 
 from benchmarks.machine import Usage, usage
+from libs.common.access.initial_limits import SEEDS
 from libs.common.crypto.keys import KeyRing, SecretKey
 from libs.common.crypto.tokens import Tokens
 from libs.common.logs import configure_logging
@@ -32,6 +34,8 @@ from services.messages.providers.echo import EchoProvider, echo_tokens
 from services.messages.providers.port import Prompt, Turn
 
 BARE = "llmchat.bench.Bare"
+# Calls and streams are counted as in use, and none is refused.
+LIMITS = json.dumps(dict.fromkeys(SEEDS, 10**9))
 _STOP_SECONDS = 30
 # The default of LLMCHAT_CHUNK_LINGER.
 _LINGER = 0.003
@@ -63,6 +67,7 @@ def serving(folder: Path | None, **settings: float | str) -> Iterator[Server]:
         "LLMCHAT_LISTEN": "127.0.0.1:0",
         "LLMCHAT_STORE_URL": f"sqlite:///{folder}" if folder else "memory://",
         "LLMCHAT_SECRET_KEY": base64.b64encode(key).decode(),
+        "LLMCHAT_LIMITS": LIMITS,
         **{f"LLMCHAT_{name.upper()}": str(value) for name, value in settings.items()},
     }
     spawning = get_context("spawn")

@@ -9,6 +9,9 @@ import pytest_asyncio
 
 from libs.client.redis_process import redis_serving
 
+# Tests call faster than people: those of limits set their own. Here, so that processes that tests start inherit it.
+os.environ["LLMCHAT_LIMITS"] = "off"
+
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def redis_url() -> AsyncIterator[str]:

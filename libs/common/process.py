@@ -16,10 +16,10 @@ from llmchat.events.v1.events_service_pb2 import DESCRIPTOR as EVENTS_DESCRIPTOR
 from llmchat.events.v1.events_service_pb2 import PullEventsRequest, PullEventsResponse
 from llmchat.events.v1.events_service_pb2_grpc import EventsServiceStub
 from llmchat.integrity.v1.integrity_service_pb2 import DESCRIPTOR as INTEGRITY_DESCRIPTOR
-from llmchat.operations.v1.system_config_pb2 import SystemLimits
 from ulid import ULID
 
 from libs.common.access.access_keys import AccessKeys
+from libs.common.access.initial_limits import parse_limits
 from libs.common.access.limits import CountedLimits
 from libs.common.access.revocation_feed import RevocationFeed
 from libs.common.clock import Clock, wall_clock
@@ -89,7 +89,7 @@ class Process:
         self._integrity = IntegrityService()
         self.tokens = Tokens(keys.derive("tokens"), clock)
         self.revocations = Revocations(clock)
-        self.limits = CountedLimits(SystemLimits())
+        self.limits = CountedLimits(parse_limits(settings.limits))
         self._access_keys: AccessKeys | None = None
         self.server = Server(
             settings.listen,

@@ -39,6 +39,11 @@ class Settings(BaseSettings):
     trusted_proxies: int = Field(
         default=0, ge=0, description="Proxies of one's own before the server, whose x-forwarded-for is believed."
     )
+    limits: str = Field(
+        default="",
+        description='Limits that a new installation begins with, as JSON: `{"requests_per_minute": 60, …}`; or `off`.'
+        " Also what a process goes by until it has heard from operations.",
+    )
     default_deadline: float = Field(default=30, gt=0, description="Seconds for a unary call that sets no deadline.")
     stop_grace: float = Field(default=5, ge=0, description="Seconds that running calls get at a stop.")
     slow_query: float = Field(default=0.05, gt=0, description="Seconds from which a store call is logged as slow.")

@@ -25,7 +25,7 @@ _KEYS = KeyRing((SecretKey(bytes(32)),))
 
 @cache
 def _settings(bus_url: str) -> Settings:
-    return Settings(listen="simulated", store_url="memory://", bus_url=bus_url)
+    return Settings(listen="simulated", store_url="memory://", bus_url=bus_url, limits="off")
 
 
 @dataclass(frozen=True, slots=True)
