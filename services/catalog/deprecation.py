@@ -6,12 +6,15 @@ from llmchat.catalog.v1.catalog_service_pb2 import DeprecateModelRequest
 from llmchat.catalog.v1.model_config_pb2 import ModelConfig
 from llmchat.events.v1.events_pb2 import ModelDeprecated
 
+from libs.common.audit import audit
 from libs.common.clock import timestamp
 from libs.common.documents.unit import Unit
 from libs.common.errors import Invalid, Precondition
 from libs.common.events.outbox import Outbox
 from services.catalog.collections import MODELS
 from services.catalog.model import read_model
+
+_CHANGED = ("deprecated_at", "replacement_id", "status.is_available")
 
 
 async def deprecate_model(unit: Unit, outbox: Outbox, request: DeprecateModelRequest) -> ModelConfig:
@@ -36,6 +39,7 @@ async def deprecate_model(unit: Unit, outbox: Outbox, request: DeprecateModelReq
     unit.put(MODELS, model)
     event = ModelDeprecated(model_id=model.id, replacement_id=model.replacement_id)
     outbox.emit(unit, "model.deprecated", model.id, event)
+    audit(unit, outbox, "model.deprecate", "model", model.id, changed_fields=_CHANGED)
     return model
 
 

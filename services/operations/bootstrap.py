@@ -23,6 +23,7 @@ async def bootstrap(process: Process) -> None:
     settings = OperationsSettings()
     documents = await process.documents("operations", COLLECTIONS)
     process.references("operations", documents, REFERENCES)
+    outbox = process.outbox("operations", documents)
     changes = Changes(process.bus, "operations", settings.operation_watchdog)
     # Not closed with those of the watchers: it works until the process ends.
     news = Changes(process.bus, "operations", settings.operation_interval)
@@ -33,5 +34,7 @@ async def bootstrap(process: Process) -> None:
     process.consume("operations", documents, channels, subscriptions(changes))
     process.server.on_stopping.append(changes.close)
     descriptor = operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"]
-    service = OperationsService(documents, changes, IntegrityCheck(channels), UserDataExport(), SystemConfigs())
+    service = OperationsService(
+        documents, changes, IntegrityCheck(channels), UserDataExport(documents, outbox, channels), SystemConfigs()
+    )
     process.server.add(descriptor, service)

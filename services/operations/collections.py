@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llmchat.operations.stored.v1.system_pb2 import RemovedTotals
+from llmchat.operations.v1.audit_event_pb2 import AuditEvent
 from llmchat.operations.v1.operation_pb2 import Operation
 
 from libs.common.store.port import CollectionSpec, Index
@@ -23,4 +24,18 @@ OPERATIONS = CollectionSpec(
 # Holds the totals of what deleted people had.
 SYSTEM = CollectionSpec("system", RemovedTotals)
 
-COLLECTIONS = (OPERATIONS, SYSTEM)
+# Appended to, and never changed.
+AUDIT_LOGS = CollectionSpec(
+    "audit_logs",
+    AuditEvent,
+    "audit",
+    (
+        Index((), "at"),
+        Index(("user_id",), "at"),
+        Index(("entity_type", "entity_id"), "at"),
+        Index(("action",), "at"),
+        Index(("user_id", "action"), "at"),
+    ),
+)
+
+COLLECTIONS = (OPERATIONS, SYSTEM, AUDIT_LOGS)

@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import cast
 
 from google.protobuf.message import Message
-from llmchat.events.v1.events_pb2 import ThreadDeleted, TitleWanted, UserDataRemoved, UserDeleted, UserDeletionAdvanced
+from llmchat.events.v1.events_pb2 import (
+    AuditRecorded,
+    ThreadDeleted,
+    TitleWanted,
+    UserDataRemoved,
+    UserDeleted,
+    UserDeletionAdvanced,
+)
 
 from libs.common.documents.unit import Unit
 from libs.common.events.changes import Changes
 from libs.common.events.inbox import Handler
+from services.operations.audit_log import append
 from services.operations.cascades import release_thread, want_title
 from services.operations.removed import add_removed
 from services.operations.user_deletion import advance_deletion, remove_operations
@@ -42,10 +50,15 @@ def subscriptions(changes: Changes) -> dict[str, Handler]:
         await add_removed(unit, threads=removed.threads, messages=removed.messages, tokens=removed.tokens)
         return None
 
+    async def audit_recorded(unit: Unit, event: Message, progress: str) -> str | None:
+        await append(unit, cast(AuditRecorded, event).audit_event)
+        return None
+
     return {
         "thread.title_wanted": title_wanted,
         "thread.deleted": thread_deleted,
         "user.deleted": user_deleted,
         "user.deletion_advanced": user_deletion_advanced,
         "user.data_removed": user_data_removed,
+        "audit.recorded": audit_recorded,
     }
