@@ -8,6 +8,7 @@ from llmchat.messages.v1.messages_service_pb2 import SuggestTitleRequest, Sugges
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
 from libs.common.errors import Precondition, Unavailable
+from libs.common.rpc.interceptors.text import without_forbidden
 from libs.common.store.port import Query
 from services.messages.collections import MESSAGES
 from services.messages.history import accepted_temperature
@@ -62,7 +63,7 @@ async def suggest_title(
 
 def clean_title(text: str) -> str:
     """One line of at most 60 characters, cut between words, without the quotes and the full stop that models add."""
-    title = " ".join(text.split()).strip("\"'“”‘’ ").removesuffix(".")
+    title = " ".join(without_forbidden(text).split()).strip("\"'“”‘’ ").removesuffix(".")
     if len(title) <= _LENGTH:
         return title
     cut = title[:_LENGTH]

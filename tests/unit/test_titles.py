@@ -17,6 +17,7 @@ from services.messages.titles import clean_title
         ("a" * 61, "a" * 59 + "…"),
         ("one two three " * 10, "one two three one two three one two three one two three one…"),
         ("  \n ", ""),
+        ("Bells\x07 and\x1b[1m whistles\ufffe 👩‍💻", "Bells and[1m whistles 👩‍💻"),
     ],
 )
 def test_a_title_is_one_line_of_sixty_characters(answer: str, title: str) -> None:

@@ -124,7 +124,10 @@ class Pipeline:
 
 def _parse(method: Method, body: bytes) -> Message:
     try:
-        return method.request.FromString(body)
+        request = method.request.FromString(body)
     except DecodeError:
         text = f"the request is not a {method.request.DESCRIPTOR.full_name}"
         raise errors.Invalid(text, reason="MALFORMED_REQUEST") from None
+    # No rule knows them, and parts of requests are stored as they are.
+    request.DiscardUnknownFields()
+    return request

@@ -1,4 +1,4 @@
-"""The field rules that the protos declare, checked before a handler sees the request."""
+"""The rules of what a request may hold, checked before a handler sees it: those of the protos, and that of text."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from protovalidate import Validator, Violation
 
 from libs.common import errors
 from libs.common.errors import FieldViolation
+from libs.common.rpc.interceptors.text import TextRule, written
 
 
 class Validation:
-    """Checks requests against their `buf.validate` rules; rules are compiled once per message type."""
+    """Checks requests against their `buf.validate` rules and their texts; both are compiled once per message type."""
 
     def __init__(self) -> None:
         self._validator = Validator()
+        self._text = TextRule()
 
     def check(self, request: Message) -> None:
         """Returns where `request` keeps every rule.
@@ -21,9 +23,10 @@ class Validation:
         Raises:
             Invalid: with every broken rule of every field.
         """
-        found = self._validator.collect_violations(request)
-        if found:
-            violations = [FieldViolation(_path(violation), violation.proto.message) for violation in found]
+        broken = self._validator.collect_violations(request)
+        unfit = self._text.violations(request)
+        if broken or unfit:
+            violations = [FieldViolation(_path(violation), violation.proto.message) for violation in broken] + unfit
             raise errors.Invalid("; ".join(f"{v.field}: {v.description}" for v in violations), violations)
 
 
@@ -34,10 +37,5 @@ def _path(violation: Violation) -> str:
     parts = []
     for element in violation.proto.field.elements:
         subscript = element.subscript
-        if subscript is None:
-            parts.append(element.field_name)
-        elif isinstance(subscript.value, str):
-            parts.append(f'{element.field_name}["{subscript.value}"]')
-        else:
-            parts.append(f"{element.field_name}[{str(subscript.value).lower()}]")
+        parts.append(element.field_name + ("" if subscript is None else written(subscript.value)))
     return ".".join(parts)

@@ -25,28 +25,33 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from llmchat.options.v1 import text_pb2 as llmchat_dot_options_dot_v1_dot_text__pb2
 from llmchat.store.v1 import tokens_pb2 as llmchat_dot_store_dot_v1_dot_tokens__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!llmchat/messages/v1/message.proto\x12\x13llmchat.messages.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dllmchat/store/v1/tokens.proto\"\x90\x07\n\x07Message\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tthread_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x0f\n\x07user_id\x18\x04 \x01(\t\x12\'\n\x04role\x18\x05 \x01(\x0e\x32\x19.llmchat.messages.v1.Role\x12\x14\n\x07\x63ontent\x18\x06 \x01(\tH\x00\x88\x01\x01\x12(\n\x06tokens\x18\x07 \x01(\x0b\x32\x18.llmchat.store.v1.Tokens\x12\x32\n\x06status\x18\x08 \x01(\x0e\x32\".llmchat.messages.v1.MessageStatus\x12\x14\n\x0cis_streaming\x18\t \x01(\x08\x12\x18\n\x0btemperature\x18\n \x01(\x01H\x01\x88\x01\x01\x12\x15\n\rsystem_prompt\x18\x0b \x01(\t\x12\x1b\n\x0e\x63ontext_tokens\x18\x0c \x01(\x05H\x02\x88\x01\x01\x12\x19\n\x0ctotal_tokens\x18\r \x01(\x05H\x03\x88\x01\x01\x12\x39\n\x15generation_started_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\x17generation_completed_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x05\x65rror\x18\x11 \x01(\x0b\x32!.llmchat.messages.v1.MessageError\x12.\n\ncreated_at\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08position\x18\x14 \x01(\x03\x12\x12\n\ngeneration\x18\x15 \x01(\t\x12\x13\n\x0bquestion_id\x18\x16 \x01(\t\x12=\n\x19\x65stimated_completion_time\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x18 \x01(\x0b\x32\x1d.llmchat.messages.v1.Feedback\x12\x0c\n\x04html\x18\x19 \x01(\t\x12\x0c\n\x04\x65tag\x18\x0f \x01(\t\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\x42\n\n\x08_contentB\x0e\n\x0c_temperatureB\x11\n\x0f_context_tokensB\x0f\n\r_total_tokens\"R\n\x08\x46\x65\x65\x64\x62\x61\x63k\x12\x19\n\x06rating\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x05(\x01\x12\x0f\n\x07helpful\x18\x02 \x01(\x08\x12\x1a\n\x08\x63omments\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xe8\x07\"\x9b\x01\n\x0cMessageError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12(\n\x07\x64\x65tails\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12-\n\ttimestamp\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bretry_count\x18\x05 \x01(\x05*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x12\n\x0eROLE_ASSISTANT\x10\x02\x12\x0f\n\x0bROLE_SYSTEM\x10\x03*\xc0\x01\n\rMessageStatus\x12\x1e\n\x1aMESSAGE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16MESSAGE_STATUS_PENDING\x10\x01\x12\x1d\n\x19MESSAGE_STATUS_GENERATING\x10\x02\x12\x1b\n\x17MESSAGE_STATUS_COMPLETE\x10\x03\x12\x19\n\x15MESSAGE_STATUS_FAILED\x10\x04\x12\x1c\n\x18MESSAGE_STATUS_CANCELLED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!llmchat/messages/v1/message.proto\x12\x13llmchat.messages.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dllmchat/options/v1/text.proto\x1a\x1dllmchat/store/v1/tokens.proto\"\x9c\x07\n\x07Message\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tthread_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x0f\n\x07user_id\x18\x04 \x01(\t\x12\'\n\x04role\x18\x05 \x01(\x0e\x32\x19.llmchat.messages.v1.Role\x12\x1a\n\x07\x63ontent\x18\x06 \x01(\tB\x04\xa0\xb5\x18\x01H\x00\x88\x01\x01\x12(\n\x06tokens\x18\x07 \x01(\x0b\x32\x18.llmchat.store.v1.Tokens\x12\x32\n\x06status\x18\x08 \x01(\x0e\x32\".llmchat.messages.v1.MessageStatus\x12\x14\n\x0cis_streaming\x18\t \x01(\x08\x12\x18\n\x0btemperature\x18\n \x01(\x01H\x01\x88\x01\x01\x12\x1b\n\rsystem_prompt\x18\x0b \x01(\tB\x04\xa0\xb5\x18\x01\x12\x1b\n\x0e\x63ontext_tokens\x18\x0c \x01(\x05H\x02\x88\x01\x01\x12\x19\n\x0ctotal_tokens\x18\r \x01(\x05H\x03\x88\x01\x01\x12\x39\n\x15generation_started_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12;\n\x17generation_completed_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x05\x65rror\x18\x11 \x01(\x0b\x32!.llmchat.messages.v1.MessageError\x12.\n\ncreated_at\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08position\x18\x14 \x01(\x03\x12\x12\n\ngeneration\x18\x15 \x01(\t\x12\x13\n\x0bquestion_id\x18\x16 \x01(\t\x12=\n\x19\x65stimated_completion_time\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x08\x66\x65\x65\x64\x62\x61\x63k\x18\x18 \x01(\x0b\x32\x1d.llmchat.messages.v1.Feedback\x12\x0c\n\x04html\x18\x19 \x01(\t\x12\x0c\n\x04\x65tag\x18\x0f \x01(\t\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\x42\n\n\x08_contentB\x0e\n\x0c_temperatureB\x11\n\x0f_context_tokensB\x0f\n\r_total_tokens\"V\n\x08\x46\x65\x65\x64\x62\x61\x63k\x12\x19\n\x06rating\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x05(\x01\x12\x0f\n\x07helpful\x18\x02 \x01(\x08\x12\x1e\n\x08\x63omments\x18\x03 \x01(\tB\x0c\xbaH\x05r\x03\x18\xe8\x07\xa0\xb5\x18\x01\"\x9b\x01\n\x0cMessageError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0f\n\x07message\x18\x02 \x01(\t\x12(\n\x07\x64\x65tails\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12-\n\ttimestamp\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bretry_count\x18\x05 \x01(\x05*P\n\x04Role\x12\x14\n\x10ROLE_UNSPECIFIED\x10\x00\x12\r\n\tROLE_USER\x10\x01\x12\x12\n\x0eROLE_ASSISTANT\x10\x02\x12\x0f\n\x0bROLE_SYSTEM\x10\x03*\xc0\x01\n\rMessageStatus\x12\x1e\n\x1aMESSAGE_STATUS_UNSPECIFIED\x10\x00\x12\x1a\n\x16MESSAGE_STATUS_PENDING\x10\x01\x12\x1d\n\x19MESSAGE_STATUS_GENERATING\x10\x02\x12\x1b\n\x17MESSAGE_STATUS_COMPLETE\x10\x03\x12\x19\n\x15MESSAGE_STATUS_FAILED\x10\x04\x12\x1c\n\x18MESSAGE_STATUS_CANCELLED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'llmchat.messages.v1.message_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_MESSAGE'].fields_by_name['content']._loaded_options = None
+  _globals['_MESSAGE'].fields_by_name['content']._serialized_options = b'\240\265\030\001'
+  _globals['_MESSAGE'].fields_by_name['system_prompt']._loaded_options = None
+  _globals['_MESSAGE'].fields_by_name['system_prompt']._serialized_options = b'\240\265\030\001'
   _globals['_FEEDBACK'].fields_by_name['rating']._loaded_options = None
   _globals['_FEEDBACK'].fields_by_name['rating']._serialized_options = b'\272H\006\032\004\030\005(\001'
   _globals['_FEEDBACK'].fields_by_name['comments']._loaded_options = None
-  _globals['_FEEDBACK'].fields_by_name['comments']._serialized_options = b'\272H\005r\003\030\350\007'
-  _globals['_ROLE']._serialized_start=1338
-  _globals['_ROLE']._serialized_end=1418
-  _globals['_MESSAGESTATUS']._serialized_start=1421
-  _globals['_MESSAGESTATUS']._serialized_end=1613
-  _globals['_MESSAGE']._serialized_start=182
-  _globals['_MESSAGE']._serialized_end=1094
-  _globals['_FEEDBACK']._serialized_start=1096
-  _globals['_FEEDBACK']._serialized_end=1178
-  _globals['_MESSAGEERROR']._serialized_start=1181
-  _globals['_MESSAGEERROR']._serialized_end=1336
+  _globals['_FEEDBACK'].fields_by_name['comments']._serialized_options = b'\272H\005r\003\030\350\007\240\265\030\001'
+  _globals['_ROLE']._serialized_start=1385
+  _globals['_ROLE']._serialized_end=1465
+  _globals['_MESSAGESTATUS']._serialized_start=1468
+  _globals['_MESSAGESTATUS']._serialized_end=1660
+  _globals['_MESSAGE']._serialized_start=213
+  _globals['_MESSAGE']._serialized_end=1137
+  _globals['_FEEDBACK']._serialized_start=1139
+  _globals['_FEEDBACK']._serialized_end=1225
+  _globals['_MESSAGEERROR']._serialized_start=1228
+  _globals['_MESSAGEERROR']._serialized_end=1383
 # @@protoc_insertion_point(module_scope)

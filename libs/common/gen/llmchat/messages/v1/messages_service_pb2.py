@@ -26,9 +26,10 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from llmchat.messages.v1 import message_pb2 as llmchat_dot_messages_dot_v1_dot_message__pb2
 from llmchat.options.v1 import policy_pb2 as llmchat_dot_options_dot_v1_dot_policy__pb2
+from llmchat.options.v1 import text_pb2 as llmchat_dot_options_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*llmchat/messages/v1/messages_service.proto\x12\x13llmchat.messages.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!llmchat/messages/v1/message.proto\x1a\x1fllmchat/options/v1/policy.proto\"\xae\x02\n\x12SendMessageRequest\x12\x1c\n\tthread_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1b\n\x08model_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1c\n\x07\x63ontent\x18\x03 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01\x18\xa0\x8d\x06\x12\x31\n\x0btemperature\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12\x1f\n\rsystem_prompt\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12>\n\x0b\x62usy_policy\x18\x06 \x01(\x0e\x32\x1f.llmchat.messages.v1.BusyPolicyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x42\x0e\n\x0c_temperature\"\xc8\x01\n\x0bStreamEvent\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\r\x12/\n\x07started\x18\x03 \x01(\x0b\x32\x1c.llmchat.messages.v1.StartedH\x00\x12\x31\n\x06tokens\x18\x04 \x01(\x0b\x32\x1f.llmchat.messages.v1.TokenBatchH\x00\x12+\n\x05\x65nded\x18\x05 \x01(\x0b\x32\x1a.llmchat.messages.v1.EndedH\x00\x42\x07\n\x05\x65vent\"8\n\x07Started\x12-\n\x07message\x18\x01 \x01(\x0b\x32\x1c.llmchat.messages.v1.Message\"\x1c\n\nTokenBatch\x12\x0e\n\x06tokens\x18\x01 \x03(\t\"6\n\x05\x45nded\x12-\n\x07message\x18\x01 \x01(\x0b\x32\x1c.llmchat.messages.v1.Message\"Q\n\x13StreamTokensRequest\x12\x1d\n\nmessage_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1b\n\tafter_seq\x18\x02 \x01(\rB\x08\xbaH\x05*\x03\x18\x90N\"U\n\x17\x43\x61ncelGenerationRequest\x12\x1d\n\nmessage_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"e\n\x11GetMessageRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x39\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x1f.llmchat.messages.v1.TextFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\"\xf0\x01\n\x13ListMessagesRequest\x12\x1c\n\tthread_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x19\n\x08model_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1c\n\tpage_size\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x14\n\x0coldest_first\x18\x05 \x01(\x08\x12\x13\n\x0b\x63ount_total\x18\x06 \x01(\x08\x12\x39\n\x06\x66ormat\x18\x07 \x01(\x0e\x32\x1f.llmchat.messages.v1.TextFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\"\x87\x01\n\x14ListMessagesResponse\x12.\n\x08messages\x18\x01 \x03(\x0b\x32\x1c.llmchat.messages.v1.Message\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"P\n\x13SuggestTitleRequest\x12\x1c\n\tthread_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1b\n\x08model_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\":\n\x14SuggestTitleResponse\x12\r\n\x05title\x18\x01 \x01(\t\x12\x13\n\x0btokens_used\x18\x02 \x01(\x05*u\n\nBusyPolicy\x12\x1b\n\x17\x42USY_POLICY_UNSPECIFIED\x10\x00\x12\x16\n\x12\x42USY_POLICY_REJECT\x10\x01\x12\x17\n\x13\x42USY_POLICY_ENQUEUE\x10\x02\x12\x19\n\x15\x42USY_POLICY_INTERRUPT\x10\x03*?\n\nTextFormat\x12\x1b\n\x17TEXT_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10TEXT_FORMAT_HTML\x10\x01\x32\xad\x07\n\x0fMessagesService\x12\x9f\x01\n\x0bSendMessage\x12\'.llmchat.messages.v1.SendMessageRequest\x1a .llmchat.messages.v1.StreamEvent\"C\x8a\xb5\x18\x14\n\x01\x02\x1a\x07message\"\x06\x63reate\x82\xd3\xe4\x93\x02%\" /v1/threads/{thread_id}/messages:\x01*0\x01\x12\x9c\x01\n\x0cStreamTokens\x12(.llmchat.messages.v1.StreamTokensRequest\x1a .llmchat.messages.v1.StreamEvent\">\x8a\xb5\x18\x12\n\x01\x03\x1a\x07message\"\x04read\x82\xd3\xe4\x93\x02\"\x12 /v1/messages/{message_id}:stream0\x01\x12\xa3\x01\n\x10\x43\x61ncelGeneration\x12,.llmchat.messages.v1.CancelGenerationRequest\x1a\x1c.llmchat.messages.v1.Message\"C\x8a\xb5\x18\x14\n\x01\x03\x1a\x07message\"\x06\x63\x61ncel\x82\xd3\xe4\x93\x02%\" /v1/messages/{message_id}:cancel:\x01*\x12\x83\x01\n\nGetMessage\x12&.llmchat.messages.v1.GetMessageRequest\x1a\x1c.llmchat.messages.v1.Message\"/\x8a\xb5\x18\x12\n\x01\x03\x1a\x07message\"\x04read\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/messages/{id}\x12\xa3\x01\n\x0cListMessages\x12(.llmchat.messages.v1.ListMessagesRequest\x1a).llmchat.messages.v1.ListMessagesResponse\">\x8a\xb5\x18\x12\n\x01\x03\x1a\x07message\"\x04list\x82\xd3\xe4\x93\x02\"\x12 /v1/threads/{thread_id}/messages\x12\x86\x01\n\x0cSuggestTitle\x12(.llmchat.messages.v1.SuggestTitleRequest\x1a).llmchat.messages.v1.SuggestTitleResponse\"!\x8a\xb5\x18\x1d\n\x01\x05\x12\noperations\x1a\x06thread\"\x04readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*llmchat/messages/v1/messages_service.proto\x12\x13llmchat.messages.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a!llmchat/messages/v1/message.proto\x1a\x1fllmchat/options/v1/policy.proto\x1a\x1dllmchat/options/v1/text.proto\"\xb6\x02\n\x12SendMessageRequest\x12\x1c\n\tthread_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1b\n\x08model_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12 \n\x07\x63ontent\x18\x03 \x01(\tB\x0f\xbaH\x08r\x06\x10\x01\x18\xa0\x8d\x06\xa0\xb5\x18\x01\x12\x31\n\x0btemperature\x18\x04 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12#\n\rsystem_prompt\x18\x05 \x01(\tB\x0c\xbaH\x05r\x03\x18\xd0\x0f\xa0\xb5\x18\x01\x12>\n\x0b\x62usy_policy\x18\x06 \x01(\x0e\x32\x1f.llmchat.messages.v1.BusyPolicyB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x42\x0e\n\x0c_temperature\"\xc8\x01\n\x0bStreamEvent\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x0b\n\x03seq\x18\x02 \x01(\r\x12/\n\x07started\x18\x03 \x01(\x0b\x32\x1c.llmchat.messages.v1.StartedH\x00\x12\x31\n\x06tokens\x18\x04 \x01(\x0b\x32\x1f.llmchat.messages.v1.TokenBatchH\x00\x12+\n\x05\x65nded\x18\x05 \x01(\x0b\x32\x1a.llmchat.messages.v1.EndedH\x00\x42\x07\n\x05\x65vent\"8\n\x07Started\x12-\n\x07message\x18\x01 \x01(\x0b\x32\x1c.llmchat.messages.v1.Message\"\x1c\n\nTokenBatch\x12\x0e\n\x06tokens\x18\x01 \x03(\t\"6\n\x05\x45nded\x12-\n\x07message\x18\x01 \x01(\x0b\x32\x1c.llmchat.messages.v1.Message\"Q\n\x13StreamTokensRequest\x12\x1d\n\nmessage_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1b\n\tafter_seq\x18\x02 \x01(\rB\x08\xbaH\x05*\x03\x18\x90N\"U\n\x17\x43\x61ncelGenerationRequest\x12\x1d\n\nmessage_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"e\n\x11GetMessageRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x39\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x1f.llmchat.messages.v1.TextFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\"\xf0\x01\n\x13ListMessagesRequest\x12\x1c\n\tthread_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x19\n\x08model_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1c\n\tpage_size\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x14\n\x0coldest_first\x18\x05 \x01(\x08\x12\x13\n\x0b\x63ount_total\x18\x06 \x01(\x08\x12\x39\n\x06\x66ormat\x18\x07 \x01(\x0e\x32\x1f.llmchat.messages.v1.TextFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\"\x87\x01\n\x14ListMessagesResponse\x12.\n\x08messages\x18\x01 \x03(\x0b\x32\x1c.llmchat.messages.v1.Message\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"P\n\x13SuggestTitleRequest\x12\x1c\n\tthread_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1b\n\x08model_id\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\":\n\x14SuggestTitleResponse\x12\r\n\x05title\x18\x01 \x01(\t\x12\x13\n\x0btokens_used\x18\x02 \x01(\x05*u\n\nBusyPolicy\x12\x1b\n\x17\x42USY_POLICY_UNSPECIFIED\x10\x00\x12\x16\n\x12\x42USY_POLICY_REJECT\x10\x01\x12\x17\n\x13\x42USY_POLICY_ENQUEUE\x10\x02\x12\x19\n\x15\x42USY_POLICY_INTERRUPT\x10\x03*?\n\nTextFormat\x12\x1b\n\x17TEXT_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10TEXT_FORMAT_HTML\x10\x01\x32\xad\x07\n\x0fMessagesService\x12\x9f\x01\n\x0bSendMessage\x12\'.llmchat.messages.v1.SendMessageRequest\x1a .llmchat.messages.v1.StreamEvent\"C\x8a\xb5\x18\x14\n\x01\x02\x1a\x07message\"\x06\x63reate\x82\xd3\xe4\x93\x02%\" /v1/threads/{thread_id}/messages:\x01*0\x01\x12\x9c\x01\n\x0cStreamTokens\x12(.llmchat.messages.v1.StreamTokensRequest\x1a .llmchat.messages.v1.StreamEvent\">\x8a\xb5\x18\x12\n\x01\x03\x1a\x07message\"\x04read\x82\xd3\xe4\x93\x02\"\x12 /v1/messages/{message_id}:stream0\x01\x12\xa3\x01\n\x10\x43\x61ncelGeneration\x12,.llmchat.messages.v1.CancelGenerationRequest\x1a\x1c.llmchat.messages.v1.Message\"C\x8a\xb5\x18\x14\n\x01\x03\x1a\x07message\"\x06\x63\x61ncel\x82\xd3\xe4\x93\x02%\" /v1/messages/{message_id}:cancel:\x01*\x12\x83\x01\n\nGetMessage\x12&.llmchat.messages.v1.GetMessageRequest\x1a\x1c.llmchat.messages.v1.Message\"/\x8a\xb5\x18\x12\n\x01\x03\x1a\x07message\"\x04read\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/messages/{id}\x12\xa3\x01\n\x0cListMessages\x12(.llmchat.messages.v1.ListMessagesRequest\x1a).llmchat.messages.v1.ListMessagesResponse\">\x8a\xb5\x18\x12\n\x01\x03\x1a\x07message\"\x04list\x82\xd3\xe4\x93\x02\"\x12 /v1/threads/{thread_id}/messages\x12\x86\x01\n\x0cSuggestTitle\x12(.llmchat.messages.v1.SuggestTitleRequest\x1a).llmchat.messages.v1.SuggestTitleResponse\"!\x8a\xb5\x18\x1d\n\x01\x05\x12\noperations\x1a\x06thread\"\x04readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,11 +41,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SENDMESSAGEREQUEST'].fields_by_name['model_id']._loaded_options = None
   _globals['_SENDMESSAGEREQUEST'].fields_by_name['model_id']._serialized_options = b'\272H\006r\004\020\001\030d'
   _globals['_SENDMESSAGEREQUEST'].fields_by_name['content']._loaded_options = None
-  _globals['_SENDMESSAGEREQUEST'].fields_by_name['content']._serialized_options = b'\272H\010r\006\020\001\030\240\215\006'
+  _globals['_SENDMESSAGEREQUEST'].fields_by_name['content']._serialized_options = b'\272H\010r\006\020\001\030\240\215\006\240\265\030\001'
   _globals['_SENDMESSAGEREQUEST'].fields_by_name['temperature']._loaded_options = None
   _globals['_SENDMESSAGEREQUEST'].fields_by_name['temperature']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000'
   _globals['_SENDMESSAGEREQUEST'].fields_by_name['system_prompt']._loaded_options = None
-  _globals['_SENDMESSAGEREQUEST'].fields_by_name['system_prompt']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_SENDMESSAGEREQUEST'].fields_by_name['system_prompt']._serialized_options = b'\272H\005r\003\030\320\017\240\265\030\001'
   _globals['_SENDMESSAGEREQUEST'].fields_by_name['busy_policy']._loaded_options = None
   _globals['_SENDMESSAGEREQUEST'].fields_by_name['busy_policy']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_SENDMESSAGEREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -87,34 +88,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MESSAGESSERVICE'].methods_by_name['ListMessages']._serialized_options = b'\212\265\030\022\n\001\003\032\007message\"\004list\202\323\344\223\002\"\022 /v1/threads/{thread_id}/messages'
   _globals['_MESSAGESSERVICE'].methods_by_name['SuggestTitle']._loaded_options = None
   _globals['_MESSAGESSERVICE'].methods_by_name['SuggestTitle']._serialized_options = b'\212\265\030\035\n\001\005\022\noperations\032\006thread\"\004read'
-  _globals['_BUSYPOLICY']._serialized_start=1642
-  _globals['_BUSYPOLICY']._serialized_end=1759
-  _globals['_TEXTFORMAT']._serialized_start=1761
-  _globals['_TEXTFORMAT']._serialized_end=1824
-  _globals['_SENDMESSAGEREQUEST']._serialized_start=195
-  _globals['_SENDMESSAGEREQUEST']._serialized_end=497
-  _globals['_STREAMEVENT']._serialized_start=500
-  _globals['_STREAMEVENT']._serialized_end=700
-  _globals['_STARTED']._serialized_start=702
-  _globals['_STARTED']._serialized_end=758
-  _globals['_TOKENBATCH']._serialized_start=760
-  _globals['_TOKENBATCH']._serialized_end=788
-  _globals['_ENDED']._serialized_start=790
-  _globals['_ENDED']._serialized_end=844
-  _globals['_STREAMTOKENSREQUEST']._serialized_start=846
-  _globals['_STREAMTOKENSREQUEST']._serialized_end=927
-  _globals['_CANCELGENERATIONREQUEST']._serialized_start=929
-  _globals['_CANCELGENERATIONREQUEST']._serialized_end=1014
-  _globals['_GETMESSAGEREQUEST']._serialized_start=1016
-  _globals['_GETMESSAGEREQUEST']._serialized_end=1117
-  _globals['_LISTMESSAGESREQUEST']._serialized_start=1120
-  _globals['_LISTMESSAGESREQUEST']._serialized_end=1360
-  _globals['_LISTMESSAGESRESPONSE']._serialized_start=1363
-  _globals['_LISTMESSAGESRESPONSE']._serialized_end=1498
-  _globals['_SUGGESTTITLEREQUEST']._serialized_start=1500
-  _globals['_SUGGESTTITLEREQUEST']._serialized_end=1580
-  _globals['_SUGGESTTITLERESPONSE']._serialized_start=1582
-  _globals['_SUGGESTTITLERESPONSE']._serialized_end=1640
-  _globals['_MESSAGESSERVICE']._serialized_start=1827
-  _globals['_MESSAGESSERVICE']._serialized_end=2768
+  _globals['_BUSYPOLICY']._serialized_start=1681
+  _globals['_BUSYPOLICY']._serialized_end=1798
+  _globals['_TEXTFORMAT']._serialized_start=1800
+  _globals['_TEXTFORMAT']._serialized_end=1863
+  _globals['_SENDMESSAGEREQUEST']._serialized_start=226
+  _globals['_SENDMESSAGEREQUEST']._serialized_end=536
+  _globals['_STREAMEVENT']._serialized_start=539
+  _globals['_STREAMEVENT']._serialized_end=739
+  _globals['_STARTED']._serialized_start=741
+  _globals['_STARTED']._serialized_end=797
+  _globals['_TOKENBATCH']._serialized_start=799
+  _globals['_TOKENBATCH']._serialized_end=827
+  _globals['_ENDED']._serialized_start=829
+  _globals['_ENDED']._serialized_end=883
+  _globals['_STREAMTOKENSREQUEST']._serialized_start=885
+  _globals['_STREAMTOKENSREQUEST']._serialized_end=966
+  _globals['_CANCELGENERATIONREQUEST']._serialized_start=968
+  _globals['_CANCELGENERATIONREQUEST']._serialized_end=1053
+  _globals['_GETMESSAGEREQUEST']._serialized_start=1055
+  _globals['_GETMESSAGEREQUEST']._serialized_end=1156
+  _globals['_LISTMESSAGESREQUEST']._serialized_start=1159
+  _globals['_LISTMESSAGESREQUEST']._serialized_end=1399
+  _globals['_LISTMESSAGESRESPONSE']._serialized_start=1402
+  _globals['_LISTMESSAGESRESPONSE']._serialized_end=1537
+  _globals['_SUGGESTTITLEREQUEST']._serialized_start=1539
+  _globals['_SUGGESTTITLEREQUEST']._serialized_end=1619
+  _globals['_SUGGESTTITLERESPONSE']._serialized_start=1621
+  _globals['_SUGGESTTITLERESPONSE']._serialized_end=1679
+  _globals['_MESSAGESSERVICE']._serialized_start=1866
+  _globals['_MESSAGESSERVICE']._serialized_end=2807
 # @@protoc_insertion_point(module_scope)

@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from llmchat.options.v1 import text_pb2 as llmchat_dot_options_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bllmchat/users/v1/user.proto\x12\x10llmchat.users.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa9\x04\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1f\n\x08username\x18\x02 \x01(\tB\r\xbaH\nr\x05\x18\xfe\x01`\x01\xd8\x01\x01\x12=\n\x0c\x64isplay_name\x18\x03 \x01(\tB\'\xbaH$r\x1f\x10\x01\x18\x64\x32\x19^[^\\x00-\\x1f\\x7f<>\"`\\\\]*$\xd8\x01\x01\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_login_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x08settings\x18\x07 \x01(\x0b\x32\x1e.llmchat.users.v1.UserSettings\x12,\n\x06status\x18\x08 \x01(\x0e\x32\x1c.llmchat.users.v1.UserStatus\x12*\n\x05usage\x18\t \x01(\x0b\x32\x1b.llmchat.users.v1.UserUsage\x12(\n\x04role\x18\n \x01(\x0e\x32\x1a.llmchat.users.v1.UserRole\x12\x19\n\x11suspension_reason\x18\x0b \x01(\t\x12:\n\rprovider_keys\x18\x0c \x03(\x0b\x32#.llmchat.users.v1.ProviderKeyStatus\x12\x15\n\x04\x65tag\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18 \"\xba\x02\n\x0cUserSettings\x12%\n\rdefault_model\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64H\x00\x88\x01\x01\x12\x39\n\x13\x64\x65\x66\x61ult_temperature\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12$\n\rsystem_prompt\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0fH\x02\x88\x01\x01\x12\x1e\n\x11streaming_enabled\x18\x04 \x01(\x08H\x03\x88\x01\x01\x12\x30\n\x05theme\x18\x05 \x01(\x0e\x32\x17.llmchat.users.v1.ThemeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x42\x10\n\x0e_default_modelB\x16\n\x14_default_temperatureB\x10\n\x0e_system_promptB\x14\n\x12_streaming_enabled\"\x84\x01\n\tUserUsage\x12\x15\n\rtotal_threads\x18\x01 \x01(\x03\x12\x16\n\x0etotal_messages\x18\x02 \x01(\x03\x12\x14\n\x0ctotal_tokens\x18\x03 \x01(\x03\x12\x32\n\x0elast_active_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb4\x01\n\x11ProviderKeyStatus\x12/\n\x08provider\x18\x01 \x01(\x0e\x32\x1d.llmchat.users.v1.KeyProvider\x12*\n\x06set_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08is_valid\x18\x04 \x01(\x08*v\n\x0bKeyProvider\x12\x1c\n\x18KEY_PROVIDER_UNSPECIFIED\x10\x00\x12\x17\n\x13KEY_PROVIDER_CLAUDE\x10\x01\x12\x17\n\x13KEY_PROVIDER_OPENAI\x10\x02\x12\x17\n\x13KEY_PROVIDER_GOOGLE\x10\x03*N\n\x08UserRole\x12\x19\n\x15USER_ROLE_UNSPECIFIED\x10\x00\x12\x12\n\x0eUSER_ROLE_USER\x10\x01\x12\x13\n\x0fUSER_ROLE_ADMIN\x10\x02*?\n\x05Theme\x12\x15\n\x11THEME_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTHEME_LIGHT\x10\x01\x12\x0e\n\nTHEME_DARK\x10\x02*u\n\nUserStatus\x12\x1b\n\x17USER_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12USER_STATUS_ACTIVE\x10\x01\x12\x19\n\x15USER_STATUS_SUSPENDED\x10\x02\x12\x17\n\x13USER_STATUS_DELETED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bllmchat/users/v1/user.proto\x12\x10llmchat.users.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dllmchat/options/v1/text.proto\"\xaf\x04\n\x04User\x12\n\n\x02id\x18\x01 \x01(\t\x12\x1f\n\x08username\x18\x02 \x01(\tB\r\xbaH\nr\x05\x18\xfe\x01`\x01\xd8\x01\x01\x12=\n\x0c\x64isplay_name\x18\x03 \x01(\tB\'\xbaH$r\x1f\x10\x01\x18\x64\x32\x19^[^\\x00-\\x1f\\x7f<>\"`\\\\]*$\xd8\x01\x01\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_login_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x08settings\x18\x07 \x01(\x0b\x32\x1e.llmchat.users.v1.UserSettings\x12,\n\x06status\x18\x08 \x01(\x0e\x32\x1c.llmchat.users.v1.UserStatus\x12*\n\x05usage\x18\t \x01(\x0b\x32\x1b.llmchat.users.v1.UserUsage\x12(\n\x04role\x18\n \x01(\x0e\x32\x1a.llmchat.users.v1.UserRole\x12\x1f\n\x11suspension_reason\x18\x0b \x01(\tB\x04\xa0\xb5\x18\x01\x12:\n\rprovider_keys\x18\x0c \x03(\x0b\x32#.llmchat.users.v1.ProviderKeyStatus\x12\x15\n\x04\x65tag\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18 \"\xbe\x02\n\x0cUserSettings\x12%\n\rdefault_model\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64H\x00\x88\x01\x01\x12\x39\n\x13\x64\x65\x66\x61ult_temperature\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12(\n\rsystem_prompt\x18\x03 \x01(\tB\x0c\xbaH\x05r\x03\x18\xd0\x0f\xa0\xb5\x18\x01H\x02\x88\x01\x01\x12\x1e\n\x11streaming_enabled\x18\x04 \x01(\x08H\x03\x88\x01\x01\x12\x30\n\x05theme\x18\x05 \x01(\x0e\x32\x17.llmchat.users.v1.ThemeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x42\x10\n\x0e_default_modelB\x16\n\x14_default_temperatureB\x10\n\x0e_system_promptB\x14\n\x12_streaming_enabled\"\x84\x01\n\tUserUsage\x12\x15\n\rtotal_threads\x18\x01 \x01(\x03\x12\x16\n\x0etotal_messages\x18\x02 \x01(\x03\x12\x14\n\x0ctotal_tokens\x18\x03 \x01(\x03\x12\x32\n\x0elast_active_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb4\x01\n\x11ProviderKeyStatus\x12/\n\x08provider\x18\x01 \x01(\x0e\x32\x1d.llmchat.users.v1.KeyProvider\x12*\n\x06set_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08is_valid\x18\x04 \x01(\x08*v\n\x0bKeyProvider\x12\x1c\n\x18KEY_PROVIDER_UNSPECIFIED\x10\x00\x12\x17\n\x13KEY_PROVIDER_CLAUDE\x10\x01\x12\x17\n\x13KEY_PROVIDER_OPENAI\x10\x02\x12\x17\n\x13KEY_PROVIDER_GOOGLE\x10\x03*N\n\x08UserRole\x12\x19\n\x15USER_ROLE_UNSPECIFIED\x10\x00\x12\x12\n\x0eUSER_ROLE_USER\x10\x01\x12\x13\n\x0fUSER_ROLE_ADMIN\x10\x02*?\n\x05Theme\x12\x15\n\x11THEME_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTHEME_LIGHT\x10\x01\x12\x0e\n\nTHEME_DARK\x10\x02*u\n\nUserStatus\x12\x1b\n\x17USER_STATUS_UNSPECIFIED\x10\x00\x12\x16\n\x12USER_STATUS_ACTIVE\x10\x01\x12\x19\n\x15USER_STATUS_SUSPENDED\x10\x02\x12\x17\n\x13USER_STATUS_DELETED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +38,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USER'].fields_by_name['username']._serialized_options = b'\272H\nr\005\030\376\001`\001\330\001\001'
   _globals['_USER'].fields_by_name['display_name']._loaded_options = None
   _globals['_USER'].fields_by_name['display_name']._serialized_options = b'\272H$r\037\020\001\030d2\031^[^\\x00-\\x1f\\x7f<>\"`\\\\]*$\330\001\001'
+  _globals['_USER'].fields_by_name['suspension_reason']._loaded_options = None
+  _globals['_USER'].fields_by_name['suspension_reason']._serialized_options = b'\240\265\030\001'
   _globals['_USER'].fields_by_name['etag']._loaded_options = None
   _globals['_USER'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030 '
   _globals['_USERSETTINGS'].fields_by_name['default_model']._loaded_options = None
@@ -44,23 +47,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERSETTINGS'].fields_by_name['default_temperature']._loaded_options = None
   _globals['_USERSETTINGS'].fields_by_name['default_temperature']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000'
   _globals['_USERSETTINGS'].fields_by_name['system_prompt']._loaded_options = None
-  _globals['_USERSETTINGS'].fields_by_name['system_prompt']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_USERSETTINGS'].fields_by_name['system_prompt']._serialized_options = b'\272H\005r\003\030\320\017\240\265\030\001'
   _globals['_USERSETTINGS'].fields_by_name['theme']._loaded_options = None
   _globals['_USERSETTINGS'].fields_by_name['theme']._serialized_options = b'\272H\005\202\001\002\020\001'
-  _globals['_KEYPROVIDER']._serialized_start=1302
-  _globals['_KEYPROVIDER']._serialized_end=1420
-  _globals['_USERROLE']._serialized_start=1422
-  _globals['_USERROLE']._serialized_end=1500
-  _globals['_THEME']._serialized_start=1502
-  _globals['_THEME']._serialized_end=1565
-  _globals['_USERSTATUS']._serialized_start=1567
-  _globals['_USERSTATUS']._serialized_end=1684
-  _globals['_USER']._serialized_start=112
-  _globals['_USER']._serialized_end=665
-  _globals['_USERSETTINGS']._serialized_start=668
-  _globals['_USERSETTINGS']._serialized_end=982
-  _globals['_USERUSAGE']._serialized_start=985
-  _globals['_USERUSAGE']._serialized_end=1117
-  _globals['_PROVIDERKEYSTATUS']._serialized_start=1120
-  _globals['_PROVIDERKEYSTATUS']._serialized_end=1300
+  _globals['_KEYPROVIDER']._serialized_start=1343
+  _globals['_KEYPROVIDER']._serialized_end=1461
+  _globals['_USERROLE']._serialized_start=1463
+  _globals['_USERROLE']._serialized_end=1541
+  _globals['_THEME']._serialized_start=1543
+  _globals['_THEME']._serialized_end=1606
+  _globals['_USERSTATUS']._serialized_start=1608
+  _globals['_USERSTATUS']._serialized_end=1725
+  _globals['_USER']._serialized_start=143
+  _globals['_USER']._serialized_end=702
+  _globals['_USERSETTINGS']._serialized_start=705
+  _globals['_USERSETTINGS']._serialized_end=1023
+  _globals['_USERUSAGE']._serialized_start=1026
+  _globals['_USERUSAGE']._serialized_end=1158
+  _globals['_PROVIDERKEYSTATUS']._serialized_start=1161
+  _globals['_PROVIDERKEYSTATUS']._serialized_end=1341
 # @@protoc_insertion_point(module_scope)

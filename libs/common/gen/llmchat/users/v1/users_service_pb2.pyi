@@ -8,6 +8,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from llmchat.operations.v1 import operation_pb2 as _operation_pb2
 from llmchat.options.v1 import policy_pb2 as _policy_pb2
 from llmchat.options.v1 import secret_pb2 as _secret_pb2
+from llmchat.options.v1 import text_pb2 as _text_pb2
 from llmchat.users.v1 import access_key_pb2 as _access_key_pb2
 from llmchat.users.v1 import session_pb2 as _session_pb2
 from llmchat.users.v1 import user_pb2 as _user_pb2
