@@ -111,8 +111,13 @@ class Process:
         self._background: list[Callable[[], Awaitable[None]]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def documents(self, service: str, specs: Sequence[CollectionSpec[Any]]) -> Documents:
-        """Opens the service's store with its collections; closed when the process ends."""
+    async def documents(
+        self, service: str, specs: Sequence[CollectionSpec[Any]], *, expiring: Sequence[CollectionSpec[Any]] = ()
+    ) -> Documents:
+        """Opens the service's store with its collections; closed when the process ends.
+
+        The documents of `expiring` are removed after their `expires_at`.
+        """
         held = (*specs, *SYSTEM_COLLECTIONS)
         slow_ms = self.settings.slow_query * 1000
         store = open_store(self.settings.store_url, service, held, clock=self.clock, slow_ms=slow_ms)
@@ -120,7 +125,7 @@ class Process:
         page_tokens = PageTokens(self.keys.derive(f"pages.{service}"))
         documents = Documents(store, self.clock, page_tokens, RequestSeal(self.keys.derive(f"requests.{service}")))
         self._events.add(service, documents)
-        self.background(Retention(documents).run)
+        self.background(Retention(documents, expiring).run)
         return documents
 
     def references(self, service: str, documents: Documents, references: References) -> None:

@@ -18,23 +18,26 @@ from libs.common.store.port import Query
 from services.users.access import AccessService
 from services.users.access_keys import AccessKeys
 from services.users.administration import Administration
-from services.users.collections import COLLECTIONS, REVOCATIONS
+from services.users.collections import COLLECTIONS, LOGIN_ATTEMPTS, REVOCATIONS, SESSIONS
 from services.users.deletion import Deletion
+from services.users.login import Login
 from services.users.password import PasswordChange
 from services.users.provider_keys import ProviderKeys
 from services.users.references import REFERENCES
 from services.users.revocations import RevocationLog
 from services.users.service import UsersService
+from services.users.session_tokens import RefreshTokens
 from services.users.sessions import Sessions
 from services.users.settings import UsersSettings
 from services.users.sign_in import SignIn
 from services.users.subscribers import subscriptions
+from services.users.throttle import Throttle
 
 
 async def bootstrap(process: Process) -> None:
     """Serves accounts and sign-in, sees deletions through, follows what is deprecated."""
     settings = UsersSettings()
-    documents = await process.documents("users", COLLECTIONS)
+    documents = await process.documents("users", COLLECTIONS, expiring=(SESSIONS, LOGIN_ATTEMPTS, REVOCATIONS))
     process.references("users", documents, REFERENCES)
     channels = process.channels("users")
 
@@ -51,15 +54,26 @@ async def bootstrap(process: Process) -> None:
     deletion = Deletion(outbox, revocations)
     passwords = Passwords(settings.password_cost)
     process.stack.callback(passwords.close)
+    throttle = Throttle(documents, failures=settings.login_failures, longest_wait=settings.login_longest_wait)
+    sessions = Sessions(
+        documents,
+        outbox,
+        revocations,
+        process.tokens,
+        RefreshTokens(process.keys.derive("refresh")),
+        token_life=int(process.settings.token_life),
+        session_life=settings.session_life,
+    )
     access_keys = AccessKeys()
     service = UsersService(
         documents=documents,
+        outbox=outbox,
         operations=channels.stub("operations", OperationsServiceStub),
         passwords=passwords,
         deletion=deletion,
-        sign_in=SignIn(documents, passwords, process.tokens, int(process.settings.token_life)),
-        sessions=Sessions(),
-        password_change=PasswordChange(),
+        sign_in=SignIn(Login(documents, outbox, passwords, throttle, sessions), sessions),
+        sessions=sessions,
+        password_change=PasswordChange(documents, outbox, passwords, throttle, sessions),
         provider_keys=ProviderKeys(),
         access_keys=access_keys,
         administration=Administration(),

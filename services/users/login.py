@@ -1,57 +1,93 @@
-"""Signing in: a username and password for a short token."""
+"""Signing in with a username and a password."""
 
 from __future__ import annotations
 
 from llmchat.users.stored.v1.user_pb2 import UserRecord
-from llmchat.users.v1.user_pb2 import USER_STATUS_ACTIVE, USER_STATUS_SUSPENDED
-from llmchat.users.v1.users_service_pb2 import LoginRequest
+from llmchat.users.v1.users_service_pb2 import LoginRequest, LoginResponse
 
-from libs.common.clock import timestamp
+from libs.common.audit import audit
+from libs.common.context import Call
 from libs.common.crypto.passwords import Passwords
 from libs.common.documents.documents import Documents
 from libs.common.documents.unit import Unit
-from libs.common.errors import Denied, Unauthenticated
+from libs.common.errors import Denied, DomainError, Unauthenticated
+from libs.common.events.outbox import Outbox
 from services.users.collections import USERNAMES, USERS
+from services.users.sessions import Sessions
+from services.users.throttle import Attempt, Throttle
 from services.users.user import username_id
 
 
-async def login(documents: Documents, passwords: Passwords, request: LoginRequest) -> UserRecord:
-    """The account that the username and password open; the time of the login is stored in it.
+class Login:
+    """Logins. A known username and an unknown one have the same done in the same order: reads, commits, bcrypt."""
 
-    An unknown username gets the answer of a wrong password and takes as long.
+    def __init__(
+        self, documents: Documents, outbox: Outbox, passwords: Passwords, throttle: Throttle, sessions: Sessions
+    ) -> None:
+        self._documents = documents
+        self._outbox = outbox
+        self._passwords = passwords
+        self._throttle = throttle
+        self._sessions = sessions
 
-    Raises:
-        Unauthenticated: the pair is wrong (reason WRONG_CREDENTIALS).
-        Denied: the pair is right and the account is suspended or deleted (reason ACCOUNT_SUSPENDED, ACCOUNT_DELETED).
-    """
-    known = await _by_username(documents, request.username)
-    if known is None:
-        await passwords.verify_nobody(request.password)
-        raise _wrong()
-    if not await passwords.verify(request.password, known.password_hash):
-        raise _wrong()
+    async def login(self, call: Call, request: LoginRequest) -> LoginResponse:
+        """The tokens of a new session, for the right username and password.
 
-    async def admit(unit: Unit) -> UserRecord:
-        record = await unit.find(USERS, known.id)
-        if record is None:
-            raise _wrong()
-        _require_active(record)
-        record.last_login_at.CopyFrom(timestamp(unit.now))
-        return unit.put(USERS, record)
+        A password whose hash is cheaper than new ones is hashed anew.
 
-    return await documents.unit(admit)
+        Raises:
+            Exhausted: too many have failed (reason LOGIN_THROTTLED); no password was looked at.
+            Unauthenticated: the pair is wrong (reason WRONG_CREDENTIALS).
+            Denied: the pair is right, the account suspended or deleted (reason ACCOUNT_SUSPENDED, ACCOUNT_DELETED).
+        """
+        name_id = username_id(request.username)
+        attempt = await self._throttle.begin(name_id, call.address)
+        while True:
+            known = await self._account(name_id)
+            if not await self._passwords.verify(request.password, known.password_hash):
+                raise await self._refused(known, _wrong())
+            better = ""
+            if self._passwords.is_cheap(known.password_hash):
+                better = await self._passwords.hash(request.password)
+            try:
+                answer = await self._admit(known, better, attempt, request)
+            except Denied as error:
+                raise await self._refused(known, error, attempt) from None
+            if answer is not None:
+                return answer
+            # The hash was replaced while it was verified: by another login's better one, or with the password.
 
+    async def _account(self, name_id: str) -> UserRecord:
+        """The account of the name; an empty one where there is none, after as many reads."""
+        name = await self._documents.find(USERNAMES, name_id)
+        record = await self._documents.find(USERS, name.user_id if name else name_id)
+        return record or UserRecord()
 
-async def _by_username(documents: Documents, username: str) -> UserRecord | None:
-    name = await documents.find(USERNAMES, username_id(username))
-    return await documents.find(USERS, name.user_id) if name else None
+    async def _admit(
+        self, known: UserRecord, better: str, attempt: Attempt, request: LoginRequest
+    ) -> LoginResponse | None:
+        async def admit(unit: Unit) -> LoginResponse | None:
+            record = await unit.find(USERS, known.id)
+            if record is None or record.password_hash != known.password_hash:
+                return None
+            if better:
+                record.password_hash = better
+            await self._throttle.succeeded(unit, attempt)
+            session = await self._sessions.open(unit, record, request.client_name)
+            return self._sessions.answer(record, session)
 
+        return await self._documents.unit(admit)
 
-def _require_active(record: UserRecord) -> None:
-    if record.status == USER_STATUS_SUSPENDED:
-        raise Denied("the account is suspended", reason="ACCOUNT_SUSPENDED")
-    if record.status != USER_STATUS_ACTIVE:
-        raise Denied("the account is deleted", reason="ACCOUNT_DELETED")
+    async def _refused(self, known: UserRecord, error: DomainError, right: Attempt | None = None) -> DomainError:
+        """The error, once it is audited; `right` is an attempt whose password was right all the same."""
+
+        async def refused(unit: Unit) -> None:
+            if right is not None:
+                await self._throttle.succeeded(unit, right)
+            audit(unit, self._outbox, "user.login", "user", known.id, user_id=known.id, failure=error.reason)
+
+        await self._documents.unit(refused)
+        return error
 
 
 def _wrong() -> Unauthenticated:

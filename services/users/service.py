@@ -15,6 +15,7 @@ from libs.common.context import Call
 from libs.common.crypto.passwords import Passwords
 from libs.common.documents.documents import Documents
 from libs.common.documents.unit import Unit
+from libs.common.events.outbox import Outbox
 from services.users import user as users
 from services.users.access_keys import AccessKeys
 from services.users.administration import Administration
@@ -33,6 +34,7 @@ class UsersService:
     """Thin: each method hands its request to the use case of that name."""
 
     documents: Documents
+    outbox: Outbox
     operations: OperationsServiceAsyncStub
     passwords: Passwords
     deletion: Deletion
@@ -48,7 +50,7 @@ class UsersService:
         password_hash = await self.passwords.hash(request.password)
 
         async def create(unit: Unit) -> User:
-            return await users.create_user(unit, request, password_hash)
+            return await users.create_user(unit, self.outbox, request, password_hash)
 
         return await self.documents.once(call, request, User, create)
 

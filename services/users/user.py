@@ -19,12 +19,14 @@ from llmchat.users.v1.user_pb2 import (
 )
 from llmchat.users.v1.users_service_pb2 import CreateUserRequest, UpdateUserRequest
 
+from libs.common.audit import audit
 from libs.common.clock import timestamp
 from libs.common.context import Caller
 from libs.common.documents.documents import Documents
 from libs.common.documents.masks import apply_mask
 from libs.common.documents.unit import Unit, new_id, require_etag
 from libs.common.errors import AlreadyExists, Invalid, NotFound
+from libs.common.events.outbox import Outbox
 from services.users.collections import USERNAMES, USERS
 from services.users.default_model import DEFAULT_MODEL, keep_in_use
 
@@ -32,7 +34,7 @@ ME = "me"
 _CHANGEABLE = ("display_name", "settings")
 
 
-async def create_user(unit: Unit, request: CreateUserRequest, password_hash: str) -> User:
+async def create_user(unit: Unit, outbox: Outbox, request: CreateUserRequest, password_hash: str) -> User:
     """Stages an account and the record that makes its name unique.
 
     Raises:
@@ -54,6 +56,7 @@ async def create_user(unit: Unit, request: CreateUserRequest, password_hash: str
     await keep_in_use(unit, record.settings)
     unit.create(USERS, record)
     unit.create(USERNAMES, UsernameRecord(id=name_id, user_id=record.id))
+    audit(unit, outbox, "user.create", "user", record.id, user_id=record.id)
     return view(record)
 
 

@@ -36,13 +36,16 @@ class Passwords:
         return hashed.decode("ascii")
 
     async def verify(self, password: str, hashed: str) -> bool:
-        """Whether `hashed` was made of `password`."""
-        return await self._run(bcrypt.checkpw, _digest(password), hashed.encode("ascii"))
+        """Whether `hashed` was made of `password`; an empty one was made of none.
 
-    async def verify_nobody(self, password: str) -> None:
-        """Takes the time of `verify`: what an unknown user's login costs must not tell that the user is unknown."""
-        impossible = bcrypt.gensalt(self._cost) + b"." * _HASH_LENGTH
-        await self._run(bcrypt.checkpw, _digest(password), impossible)
+        It takes as long as a hash of the current cost does, whether there is a hash and of whatever lower cost it is:
+        the time does not tell of an account that there is none, or that it is old.
+        """
+        return await self._run(self._verify, _digest(password), hashed.encode("ascii"))
+
+    def is_cheap(self, hashed: str) -> bool:
+        """Whether the hash is of a lower cost than new ones are."""
+        return _cost(hashed.encode("ascii")) < self._cost
 
     def close(self) -> None:
         """Drops what waits; what runs ends by itself."""
@@ -50,6 +53,24 @@ class Passwords:
 
     async def _run(self, work: Callable[[bytes, bytes], R], password: bytes, other: bytes) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, password, other)
+
+    def _verify(self, digest: bytes, hashed: bytes) -> bool:
+        if not hashed:
+            return bcrypt.checkpw(digest, _impossible(self._cost))
+        matches = bcrypt.checkpw(digest, hashed)
+        # A cost more takes twice as long: 2ⁿ + (2ⁿ + 2ⁿ⁺¹ + … + 2ᵐ⁻¹) = 2ᵐ.
+        for cost in range(_cost(hashed), self._cost):
+            bcrypt.checkpw(digest, _impossible(cost))
+        return matches
+
+
+def _cost(hashed: bytes) -> int:
+    return int(hashed.split(b"$")[2])
+
+
+def _impossible(cost: int) -> bytes:
+    """A hash that is no password's."""
+    return bcrypt.gensalt(cost) + b"." * _HASH_LENGTH
 
 
 def _digest(password: str) -> bytes:

@@ -1,9 +1,10 @@
-"""How long the records of requests and of handled events are kept, and their removal after that."""
+"""How long the records of requests and of handled events are kept, and the removal of what is past its time."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TypeVar
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
@@ -24,8 +25,10 @@ _PAGE = 200
 class Retention:
     """Removes what is past its time, page by page, when a process starts and every hour."""
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: Documents, expiring: Sequence[CollectionSpec[Any]] = ()) -> None:
+        """`expiring`: collections whose documents say themselves when, in `expires_at`, by which they are indexed."""
         self._documents = documents
+        self._expiring = tuple(expiring)
 
     async def run(self) -> None:
         """Looks until cancelled."""
@@ -37,6 +40,8 @@ class Retention:
         """One look; returns once nothing is left that is past its time."""
         await self._remove_older(REQUESTS, "created_at", REQUESTS_KEPT_MS)
         await self._remove_older(INBOX, "updated_at", INBOX_KEPT_MS)
+        for spec in self._expiring:
+            await self._remove_older(spec, "expires_at", 0)
 
     async def _remove_older(self, spec: CollectionSpec[M], order: str, kept_ms: int) -> None:
         async def page(unit: Unit) -> bool:
