@@ -14,7 +14,6 @@ from llmchat.users.v1 import users_service_pb2
 from libs.common.crypto.passwords import Passwords
 from libs.common.documents.unit import Unit
 from libs.common.process import Process
-from libs.common.store.port import Query
 from services.users.access import AccessService
 from services.users.access_keys import AccessKeys
 from services.users.administration import Administration
@@ -47,10 +46,9 @@ async def bootstrap(process: Process) -> None:
     outbox = process.outbox("users", documents, {"user.deleted": user_deletion_acknowledged})
     process.consume("users", documents, channels, subscriptions())
 
-    revocations = RevocationLog(process.revocations, process.bus, process.settings.token_life)
+    revocations = RevocationLog(process.revocations, process.bus, process.settings.token_life, process.clock)
     # Before anyone is served.
-    for revocation in await documents.query(Query.where(REVOCATIONS, order="revoked_at", descending=True)):
-        process.revocations.apply(revocation)
+    await revocations.load(documents)
     deletion = Deletion(outbox, revocations)
     passwords = Passwords(settings.password_cost)
     process.stack.callback(passwords.close)
@@ -64,7 +62,8 @@ async def bootstrap(process: Process) -> None:
         token_life=int(process.settings.token_life),
         session_life=settings.session_life,
     )
-    access_keys = AccessKeys()
+    hash_keys = {key.id: key.derive("access_keys") for key in process.keys.keys}
+    access_keys = AccessKeys(documents, outbox, revocations, hash_keys)
     service = UsersService(
         documents=documents,
         outbox=outbox,
@@ -76,7 +75,7 @@ async def bootstrap(process: Process) -> None:
         password_change=PasswordChange(documents, outbox, passwords, throttle, sessions),
         provider_keys=ProviderKeys(),
         access_keys=access_keys,
-        administration=Administration(),
+        administration=Administration(documents, outbox, revocations),
     )
     process.server.add(users_service_pb2.DESCRIPTOR.services_by_name["UsersService"], service)
     access = access_service_pb2.DESCRIPTOR.services_by_name["AccessService"]

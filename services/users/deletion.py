@@ -1,6 +1,7 @@
 """The deletion of an account: closed in one commit, forgotten once every service has removed what is theirs.
 
-In between its secrets are unreadable already, and its username is not free yet.
+In between nobody comes in by it and its secrets are unreadable; its username, and what an issuer calls the person, are
+not free yet.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from libs.common.documents.unit import Unit, require_etag
 from libs.common.errors import DomainError
 from libs.common.events.outbox import Outbox
 from libs.common.events.table import EVENTS
-from services.users.collections import USERNAMES, USERS
+from services.users.belongings import remove_all
+from services.users.collections import ACCESS_KEYS, IDENTITIES, SESSIONS, USERNAMES, USERS
 from services.users.revocations import RevocationLog
 from services.users.user import reachable_record, username_id
 
@@ -45,7 +47,8 @@ class Deletion:
         self._revocations = revocations
 
     async def begin(self, unit: Unit, caller: Caller, request: DeleteUserRequest, password_hash: str) -> Operation:
-        """Stages that the account is closed and its secrets overwritten, and the event by which all of it goes.
+        """Stages that the account is closed, its sessions and access keys removed, its secrets overwritten; and the
+        event by which all of it goes.
 
         `password_hash` is of a password that nobody knows: a login takes as long as before, and fails as a wrong pair
         does.
@@ -63,6 +66,8 @@ class Deletion:
         for _, key in record.api_keys.ListFields():
             key.encrypted_key, key.key_hash = secrets.token_urlsafe(len(key.encrypted_key)), secrets.token_urlsafe()
         unit.put(USERS, record)
+        await remove_all(unit, SESSIONS, record.id)
+        await remove_all(unit, ACCESS_KEYS, record.id)
         self._revocations.revoke(unit, f"account:{record.id}")
         audit(unit, self._outbox, "user.delete", "user", record.id, user_id=record.id)
         operation = Operation(
@@ -101,5 +106,6 @@ async def _forget(unit: Unit, record: UserRecord) -> None:
     name_id = username_id(record.username)
     await unit.find(USERNAMES, name_id)
     unit.delete(USERNAMES, name_id)
+    await remove_all(unit, IDENTITIES, record.id)
     unit.delete(USERS, record.id)
     await bury(unit, "user", record.id)

@@ -73,7 +73,14 @@ async def connected(address: str, tokens: Tokens, user_id: str | None = None) ->
     """Somebody with a token of `tokens` and a connection of their own to `address`."""
     user_id = user_id or f"user_{uuid.uuid4().hex}"
     token, _ = tokens.issue_user(user_id, False)
-    async with aio.insecure_channel(address, _OWN_CONNECTION, interceptors=_signed(token)) as channel:
+    async with bearing(address, token, user_id) as person:
+        yield person
+
+
+@asynccontextmanager
+async def bearing(address: str, credential: str, user_id: str) -> AsyncIterator[Person]:
+    """Whoever has the access token or key that stands for `user_id`, over a connection of their own to `address`."""
+    async with aio.insecure_channel(address, _OWN_CONNECTION, interceptors=_signed(credential)) as channel:
         yield Person(
             user_id,
             UsersServiceStub(channel),
