@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Self
 from libs.client.redis_process import redis_serving
 from libs.client.replica import Process, Replica
 from libs.client.server_process import free_ports, server_process, until_serving
+from libs.common.rpc.tls import Tls
 from libs.common.settings import SERVICES, address_setting
 
 _REDIS = "redis"
@@ -48,6 +50,9 @@ class Apart:
         bus_url: a Redis that is there already; left out, one is started.
         settings: for every service beside the environment, `{"LLMCHAT_…": …}`.
         tell: is called with a line for each death and each return.
+
+        Raises:
+            Invalid: what the settings say of TLS, which all processes share.
         """
         count = replicas * len(SERVICES)
         free = free_ports(count + 1)
@@ -63,6 +68,7 @@ class Apart:
             "LLMCHAT_BUS_URL": bus_url or f"redis://127.0.0.1:{free[-1]}",
             **{address_setting(name): addresses for name, addresses in self.addresses.items()},
         }
+        self._tls = Tls.of({**os.environ, **self._settings})
         self.replicas = {
             (name, number): self._service(name, number, address, tell) for (name, number), address in places.items()
         }
@@ -117,7 +123,8 @@ class Apart:
             async with server_process(f"services.{name}", address, given, log=log) as process:
                 yield process
 
-        return Replica(name, number, address, launch, partial(until_serving, address=address, log=log), tell)
+        ready = partial(until_serving, address=address, service=name, tls=self._tls, log=log)
+        return Replica(name, number, address, launch, ready, tell)
 
     def _redis(self, port: int, tell: Callable[[str], None]) -> Replica:
         log = self._log(_REDIS, 1)

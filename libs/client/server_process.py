@@ -14,6 +14,8 @@ from pathlib import Path
 from libs.client.child_process import child_process
 from libs.client.health import is_serving
 from libs.common.errors import Invalid, Unavailable
+from libs.common.rpc.tls import Tls
+from libs.common.settings import SERVICES
 
 # Seconds: to start, with a store that may have to recover; to stop, which lets running calls end.
 _START = 60.0
@@ -30,11 +32,12 @@ async def serving(
     """All services at `address`, SERVING, until the context is left.
 
     Raises:
-        Invalid: the address is malformed.
+        Invalid: the address is malformed, or what the settings say of TLS.
         Unavailable: the address is taken, or the server ended, or did not serve in time.
     """
+    tls = Tls.of({**os.environ, **settings})
     async with server_process("services", address, settings, log=log) as process:
-        await until_serving(process, address, log=log)
+        await until_serving(process, address, SERVICES[0], tls=tls, log=log)
         yield process
 
 
@@ -59,13 +62,15 @@ async def server_process(
         yield process
 
 
-async def until_serving(process: asyncio.subprocess.Process, address: str, *, log: Path | None = None) -> None:
-    """Waits until the process serves at `address`.
+async def until_serving(
+    process: asyncio.subprocess.Process, address: str, service: str, *, tls: Tls | None, log: Path | None = None
+) -> None:
+    """Waits until the process serves at `address`, where `service` is to be.
 
     Raises:
         Unavailable: it ended, or did not serve in time.
     """
-    if not await is_serving(address, _START, hopeless=lambda: process.returncode is not None):
+    if not await is_serving(address, service, _START, tls=tls, hopeless=lambda: process.returncode is not None):
         raise Unavailable(_why_not(process.returncode, log), reason="SERVER_DID_NOT_START", retry_after=None)
 
 

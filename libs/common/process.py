@@ -46,6 +46,7 @@ from libs.common.integrity.service import IntegrityService
 from libs.common.rpc.channels import Channels
 from libs.common.rpc.interceptors.revocations import Revocations
 from libs.common.rpc.server import Server
+from libs.common.rpc.tls import Tls
 from libs.common.settings import SERVICES, Settings
 from libs.common.store.open import folder_of, open_store
 from libs.common.store.port import CollectionSpec
@@ -91,6 +92,7 @@ class Process:
         self.revocations = Revocations(clock)
         self.limits = CountedLimits(parse_limits(settings.limits))
         self._access_keys: AccessKeys | None = None
+        self._tls = _tls(settings, serves)
         self.server = Server(
             settings.listen,
             reflection=settings.reflection,
@@ -99,6 +101,7 @@ class Process:
             resolve=self._resolve,
             revocations=self.revocations,
             limits=self.limits,
+            tls=self._tls,
             trusted_proxies=settings.trusted_proxies,
             connection_age=settings.connection_age,
             # Nobody can take over from a process that holds its documents alone.
@@ -136,7 +139,7 @@ class Process:
         """Stubs of the other services, for calls in the name of `service`; one that is served here is called here."""
         here = self.server.address
         addresses = {name: here if name in self._serves else self.settings.address_of(name) for name in SERVICES}
-        channels = Channels(addresses, service, self.tokens)
+        channels = Channels(addresses, service, self.tokens, tls=self._tls)
         self.stack.push_async_callback(channels.close)
         return channels
 
@@ -255,12 +258,21 @@ async def open_process(
 
 def _keys(settings: Settings, folder: Path | None) -> KeyRing:
     if settings.secret_key is not None:
-        return KeyRing.parse(settings.secret_key.get_secret_value())
+        return KeyRing.parse(settings.secret_key.get_secret_value(), "LLMCHAT_SECRET_KEY")
     if folder:
         return KeyRing.load_or_create(folder / "secret.key")
     if is_shared(settings.bus_url):
         raise Invalid("LLMCHAT_SECRET_KEY is not set: processes that share a bus need the same one")
     return KeyRing.generate()
+
+
+def _tls(settings: Settings, serves: Collection[str]) -> Tls | None:
+    files = (settings.tls_certificate, settings.tls_key, settings.tls_ca)
+    if not any(files):
+        return None
+    tls = Tls(*files)
+    tls.require_naming(serves)
+    return tls
 
 
 async def _supervised(work: Callable[[], Awaitable[None]]) -> None:

@@ -36,6 +36,15 @@ class Settings(BaseSettings):
     )
     reflection: bool = Field(default=True, description="Whether grpcurl may ask what there is to call.")
     token_life: float = Field(default=900, gt=0, le=86400, description="Seconds that an access token is good.")
+    tls_certificate: str = Field(
+        default="",
+        description="PEM file of the certificate that names the services served here; left out: plain text.",
+    )
+    tls_key: str = Field(default="", description="PEM file of its key.")
+    tls_ca: str = Field(
+        default="",
+        description="PEM file of the authority whose certificates everyone has to show; to a client, the word for TLS.",
+    )
     trusted_proxies: int = Field(
         default=0, ge=0, description="Proxies of one's own before the server, whose x-forwarded-for is believed."
     )

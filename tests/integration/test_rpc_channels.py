@@ -260,7 +260,7 @@ async def test_a_call_over_a_connection_on_which_nothing_goes_any_more_is_repeat
         replica("first") as first,
         replica("second") as second,
         Wire(port(first)) as wire,
-        open_channel(f"127.0.0.1:{wire.port},{second.target}", impatient) as channel,
+        open_channel(f"127.0.0.1:{wire.port},{second.target}", "threads", options=impatient) as channel,
     ):
         stub = ThreadsServiceStub(channel)
 
@@ -285,7 +285,9 @@ async def test_a_replica_that_comes_back_is_called_again() -> None:
 async def test_a_new_replica_behind_a_name_is_found_when_a_connection_is_renewed() -> None:
     async with name_server("127.0.0.1") as names, replica("first", connection_age=0.3) as first:
         target = f"dns://127.0.0.1:{names.port}/threads.llmchat:{port(first)}"
-        async with open_channel(target, (("grpc.dns_min_time_between_resolutions_ms", 100),)) as channel:
+        async with open_channel(
+            target, "threads", options=[("grpc.dns_min_time_between_resolutions_ms", 100)]
+        ) as channel:
             stub = ThreadsServiceStub(channel)
 
             async def answered() -> str:

@@ -39,7 +39,7 @@ def check(
 async def _check(console: Console, services: list[str], data: Path, address: str) -> tuple[list[Orphan], CheckSummary]:
     orphans: list[Orphan] = []
     summary = CheckSummary()
-    await require_serving(places_of(address).values())
+    await require_serving(places_of(address))
     async with open_operator(address, data) as operator:
         with console.status("checking") as status:
             async for step in operator.check(services):

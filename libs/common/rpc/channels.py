@@ -15,6 +15,7 @@ from libs.common.rpc.interceptors.identity import AUTHORIZATION
 from libs.common.rpc.interceptors.request_id import REQUEST_ID, TRACEPARENT
 from libs.common.rpc.status import from_rpc_error
 from libs.common.rpc.targets import open_channel
+from libs.common.rpc.tls import Tls
 from libs.common.settings import address_setting
 
 S = TypeVar("S")
@@ -41,6 +42,7 @@ class Channels:
         service: str,
         tokens: ServiceTokens,
         *,
+        tls: Tls | None = None,
         default_deadline: float = 10.0,
         clock: Clock = wall_clock,
     ) -> None:
@@ -48,16 +50,18 @@ class Channels:
         addresses: per service name where it is served, as `rpc.targets` reads them.
         service: the name under which this service calls.
         tokens: signs its calls.
+        tls: what is shown to the others and asked of them; None: nothing, in plain text.
         default_deadline: seconds that a unary call may take where the call being served has no deadline.
         clock: tells when a token must be renewed.
         """
         self._addresses = dict(addresses)
         self._service = service
         self._tokens = tokens
+        self._tls = tls
         self._default_deadline = default_deadline
         self._clock = clock
         self._issued: dict[tuple[str, bool], tuple[str, int]] = {}
-        self._channels: dict[str, aio.Channel] = {}
+        self._channels: dict[tuple[str, str], aio.Channel] = {}
 
     def stub(self, service: str, stub: Callable[[aio.Channel], S]) -> S:
         """A stub whose methods are called with the request alone and raise domain errors.
@@ -72,10 +76,12 @@ class Channels:
         if not addresses:
             text = f"{address_setting(service)} is not set: {self._service} calls {service}, which is not served here"
             raise errors.Precondition(text, reason="UNKNOWN_SERVICE")
-        if addresses not in self._channels:
-            self._channels[addresses] = open_channel(addresses, _OPTIONS)
+        # A connection on which the other end was asked for the name of one service is good for no other.
+        place = (addresses, service if self._tls else "")
+        if place not in self._channels:
+            self._channels[place] = open_channel(addresses, service, self._tls, _OPTIONS)
         # A stub asks its channel for one callable per method, and for nothing else.
-        return stub(cast("aio.Channel", _Outgoing(self._channels[addresses], self)))
+        return stub(cast("aio.Channel", _Outgoing(self._channels[place], self)))
 
     async def close(self) -> None:
         """Ends the calls under way and closes every channel."""

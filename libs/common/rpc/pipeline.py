@@ -27,6 +27,7 @@ from libs.common.rpc.interceptors.request_id import REQUEST_ID, accept_request_i
 from libs.common.rpc.interceptors.revocations import OpenStream, Revocations, sign_in_ended
 from libs.common.rpc.interceptors.validation import Validation
 from libs.common.rpc.method import Method
+from libs.common.rpc.tls import require_certificate
 
 # A servicer's method, and one that streams: an async generator, closed by the pipeline however the call ends.
 Unary = Callable[[Message, Call], Awaitable["Answer"]]
@@ -44,7 +45,8 @@ class Answer(Protocol):
 @dataclass(frozen=True, slots=True)
 class Pipeline:
     """What every call passes. `default_deadline` is in seconds, for unary calls whose client gave none;
-    `trusted_proxies` is as `client_address` takes it.
+    `trusted_proxies` is as `client_address` takes it; `certified`: connections have certificates, and those of services
+    name them.
     """
 
     identity: Identity
@@ -53,6 +55,7 @@ class Pipeline:
     validation: Validation
     default_deadline: float
     trusted_proxies: int = 0
+    certified: bool = False
 
     def unary(self, method: Method, serve: Unary) -> grpc.RpcMethodHandler[bytes, bytes]:
         """The gRPC handler of a method with one answer."""
@@ -112,6 +115,8 @@ class Pipeline:
     ) -> tuple[Message, Call]:
         """What every call passes before its handler sees it; the call becomes the current one."""
         caller = await self.identity.establish(metadata, allow_deleted=method.policy.allow_deleted)
+        if self.certified and caller.service:
+            require_certificate(context.auth_context(), caller.service)
         address = client_address(context.peer(), metadata, self.trusted_proxies) if caller == NOBODY else ""
         await self.limits.admit(caller, address)
         authorized(caller)

@@ -21,6 +21,7 @@ from libs.common.rpc.interceptors.revocations import Revocations
 from libs.common.rpc.interceptors.validation import Validation
 from libs.common.rpc.method import Method, read_methods
 from libs.common.rpc.pipeline import Pipeline
+from libs.common.rpc.tls import Tls
 
 _log = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class Server:
         resolve: Resolve,
         revocations: Revocations,
         limits: Limits,
+        tls: Tls | None = None,
         trusted_proxies: int = 0,
         connection_age: float | None = None,
         notice: float = 0.0,
@@ -69,6 +71,7 @@ class Server:
         resolve: finds out whom an access key stands for.
         revocations: who is out although their token has not expired.
         limits: how much a caller may ask.
+        tls: what is shown to clients and asked of them; None: nothing, in plain text.
         trusted_proxies: how many proxies of our own stand before this server; see `client_address`.
         connection_age: seconds, give or take a tenth, after which clients are asked to connect anew, and so to look for
             new replicas; calls under way end where they are. None: never.
@@ -79,10 +82,14 @@ class Server:
         self.on_stopping: list[Callable[[], Awaitable[None]]] = []
         self._listen = listen
         self._reflection = reflection
+        self._tls = tls
         self._options = _OPTIONS if connection_age is None else (*_OPTIONS, _age(connection_age))
         self._notice = notice
         identity = Identity(authenticate, resolve, revocations, clock)
-        self._pipeline = Pipeline(identity, revocations, limits, Validation(), default_deadline, trusted_proxies)
+        certified = tls is not None and tls.is_mutual
+        self._pipeline = Pipeline(
+            identity, revocations, limits, Validation(), default_deadline, trusted_proxies, certified
+        )
         self._handlers: list[grpc.GenericRpcHandler] = []
         self._services: list[str] = []
         self._health = health.aio.HealthServicer()
@@ -99,7 +106,10 @@ class Server:
         if self._bound is None:
             server = aio.server(options=self._options)
             try:
-                self._port = server.add_insecure_port(self._listen)
+                if self._tls is None:
+                    self._port = server.add_insecure_port(self._listen)
+                else:
+                    self._port = server.add_secure_port(self._listen, self._tls.server_credentials)
             except RuntimeError as error:
                 text = f"cannot listen on {self._listen}: address already in use or not of this machine"
                 raise errors.Unavailable(text, reason="ADDRESS_IN_USE", retry_after=None) from error

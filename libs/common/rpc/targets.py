@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from grpc import aio
 
 from libs.common.errors import Invalid, Unavailable
+from libs.common.rpc.tls import Tls, name_of
 
 _SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
@@ -50,11 +51,20 @@ _OPTIONS: tuple[tuple[str, int | str], ...] = (
 _LITERAL = ("ipv4:", "ipv6:", "unix:")
 
 
-def open_channel(addresses: str, options: Sequence[tuple[str, int | str]] = ()) -> aio.Channel:
-    """A channel to the service at `addresses`, as `target_of` reads them; `options` go before the usual ones."""
+def open_channel(
+    addresses: str, service: str, tls: Tls | None = None, options: Sequence[tuple[str, int | str]] = ()
+) -> aio.Channel:
+    """A channel to `service` at `addresses`, as `target_of` reads them; `options` go before the usual ones.
+
+    With `tls` whoever answers there has to show a certificate that names the service.
+    """
     given = {name for name, _ in options}
     usual = [(name, value) for name, value in _OPTIONS if name not in given]
-    return aio.insecure_channel(target_of(addresses), options=(*options, *usual))
+    target = target_of(addresses)
+    if tls is None:
+        return aio.insecure_channel(target, options=(*options, *usual))
+    named = ("grpc.default_authority", name_of(service))
+    return aio.secure_channel(target, tls.channel_credentials, options=(*options, *usual, named))
 
 
 def target_of(addresses: str) -> str:
