@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from libs.common.errors import Unauthenticated
 
 _PREFIX = "llmchat_refresh"
-_FORM = re.compile(rf"{_PREFIX}\.(session_[0-9a-z]{{26}})\.([0-9]{{1,18}})\.([A-Za-z0-9_-]{{43}})")
+_FORM = re.compile(rf"{_PREFIX}\.(session_[0-9a-z]{{26}})\.(0|[1-9][0-9]{{0,17}})\.([A-Za-z0-9_-]{{43}})")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import bcrypt
 import pytest
 from llmchat.users.v1 import users_service_pb2 as users_pb2
 
@@ -108,7 +109,7 @@ async def test_an_unknown_user_costs_what_a_wrong_password_costs() -> None:
     # Processor time of this process: what else the machine does is not in it.
     async def cost(known: bool) -> float:
         start = time.process_time()
-        await (passwords.verify("wrong", hashed) if known else passwords.verify_nobody("wrong"))
+        await passwords.verify("wrong", hashed if known else "")
         return time.process_time() - start
 
     known = min([await cost(known=True) for _ in range(5)])
@@ -116,6 +117,26 @@ async def test_an_unknown_user_costs_what_a_wrong_password_costs() -> None:
     passwords.close()
 
     assert 0.5 < unknown / known < 2
+
+
+async def test_a_hash_of_a_lower_cost_takes_as_long_and_is_known_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, now = Passwords(cost=5), Passwords(cost=8)
+    hashed = await before.hash("right")
+    rounds: list[int] = []
+    check = bcrypt.checkpw
+
+    def counted(password: bytes, hashed: bytes) -> bool:
+        rounds.append(2 ** int(hashed.split(b"$")[2]))
+        return check(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", counted)
+
+    assert await now.verify("right", hashed)
+    assert sum(rounds) == 2**8
+    assert now.is_cheap(hashed)
+    assert not before.is_cheap(hashed)
+    before.close()
+    now.close()
 
 
 def test_a_ring_is_read_with_its_current_key_first() -> None:
