@@ -5,9 +5,10 @@ from __future__ import annotations
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import jwt
+from google.protobuf.message import Message
 from grpc import aio
 from llmchat.access.v1.access_service_pb2 import Revocation
 from llmchat.messages.stored.v1.stream_pb2 import Conversation
@@ -21,15 +22,20 @@ from llmchat.users.v1.users_service_pb2 import CreateAccessKeyRequest
 from llmchat.users.v1.users_service_pb2_grpc import UsersServiceStub
 
 from libs.common.clock import timestamp, wall_clock
+from libs.common.documents.documents import Documents
+from libs.common.documents.unit import Unit
 from libs.common.rpc.method import Method
 from libs.common.settings import SERVICES
+from libs.common.store.port import CollectionSpec
 from services.messages.collections import CONVERSATIONS, MESSAGES
 from services.operations.collections import OPERATIONS
 from services.threads.collections import THREADS
 from services.users.collections import ACCESS_KEYS, SESSIONS, USERNAMES, USERS
 from services.users.user import username_id
 from tests.integration.conftest import House
-from tests.integration.planting import plant
+from tests.integration.planting import documents_of
+
+M = TypeVar("M", bound=Message)
 
 
 @dataclass(frozen=True)
@@ -61,28 +67,46 @@ class Caller:
     is_deleted: bool = False
 
 
+class Registry:
+    """The stores of a running house, where people are entered without the time that a password takes."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self._documents: dict[str, Documents] = {}
+
+    async def enter(self, service: str, spec: CollectionSpec[M], document: M) -> None:
+        """Stores a new document."""
+        if service not in self._documents:
+            self._documents[service] = await documents_of(self.house, service)
+
+        async def create(unit: Unit) -> None:
+            unit.create(spec, document)
+
+        await self._documents[service].unit(create)
+
+
 # Gives somebody in view of the owner's life.
-Make = Callable[[House, Life], Awaitable[Caller]]
+Make = Callable[[Registry, Life], Awaitable[Caller]]
 
 
-async def begin(house: House) -> Life:
-    """A person who has one of everything, stored without the time that a password takes."""
+async def begin(registry: Registry) -> Life:
+    """A person who has one of everything."""
     tag = uuid.uuid4().hex
     life = Life(*(f"{kind}_{tag}" for kind in ("user", "thread", "msg", "op", "session", "key")))
     now = timestamp(wall_clock())
     account = UserRecord(
         id=life.user_id, username=f"{tag}@example.org", display_name="Ada", status=USER_STATUS_ACTIVE, created_at=now
     )
-    await plant(house, "users", USERS, account)
-    await plant(house, "users", USERNAMES, UsernameRecord(id=username_id(account.username), user_id=life.user_id))
+    await registry.enter("users", USERS, account)
+    await registry.enter("users", USERNAMES, UsernameRecord(id=username_id(account.username), user_id=life.user_id))
     later = timestamp(wall_clock() + 3_600_000)
     session = SessionRecord(id=life.session_id, user_id=life.user_id, created_at=now, expires_at=later)
-    await plant(house, "users", SESSIONS, session)
+    await registry.enter("users", SESSIONS, session)
     key = AccessKeyRecord(id=life.access_key_id, user_id=life.user_id, created_at=now, permissions=["*"])
-    await plant(house, "users", ACCESS_KEYS, key)
-    await plant(house, "threads", THREADS, Thread(id=life.thread_id, user_id=life.user_id, title="Theirs"))
-    await plant(
-        house, "messages", CONVERSATIONS, Conversation(id=life.thread_id, user_id=life.user_id, last_position=1)
+    await registry.enter("users", ACCESS_KEYS, key)
+    await registry.enter("threads", THREADS, Thread(id=life.thread_id, user_id=life.user_id, title="Theirs"))
+    await registry.enter(
+        "messages", CONVERSATIONS, Conversation(id=life.thread_id, user_id=life.user_id, last_position=1)
     )
     message = message_pb2.Message(
         id=life.message_id,
@@ -93,7 +117,7 @@ async def begin(house: House) -> Life:
         status=message_pb2.MESSAGE_STATUS_COMPLETE,
         position=1,
     )
-    await plant(house, "messages", MESSAGES, message)
+    await registry.enter("messages", MESSAGES, message)
     operation = Operation(
         id=life.operation_id,
         user_id=life.user_id,
@@ -101,24 +125,24 @@ async def begin(house: House) -> Life:
         type=OPERATION_TYPE_GENERATE_TITLE,
         status=OPERATION_STATUS_COMPLETED,
     )
-    await plant(house, "operations", OPERATIONS, operation)
+    await registry.enter("operations", OPERATIONS, operation)
     return life
 
 
-def forged(house: House, life: Life, **changes: Any) -> str:
+def forged(registry: Registry, life: Life, **changes: Any) -> str:
     """The owner's token with something wrong in it."""
-    token = house.process.tokens.issue_user(life.user_id, True, session_id=life.session_id)[0]
+    token = registry.house.process.tokens.issue_user(life.user_id, True, session_id=life.session_id)[0]
     header = jwt.get_unverified_header(token) | changes.pop("header", {})
     claims = jwt.decode(token, options={"verify_signature": False}) | changes
-    key: Any = house.process.keys.derive("tokens")[0]
+    key: Any = registry.house.process.keys.derive("tokens")[0]
     algorithm = header.pop("alg")
     return jwt.encode(claims, "" if algorithm == "none" else key, algorithm=algorithm, headers=header)
 
 
-async def access_key(house: House, life: Life, *permissions: str) -> str:
+async def access_key(registry: Registry, life: Life, *permissions: str) -> str:
     """The secret of an access key of the owner's."""
-    token = house.process.tokens.issue_user(life.user_id, False, session_id=life.session_id)[0]
-    async with aio.insecure_channel(house.address) as channel:
+    token = registry.house.process.tokens.issue_user(life.user_id, False, session_id=life.session_id)[0]
+    async with aio.insecure_channel(registry.house.address) as channel:
         request = CreateAccessKeyRequest(name="a program", permissions=permissions)
         made = await UsersServiceStub(channel).CreateAccessKey(
             request, metadata=(("authorization", f"Bearer {token}"),)
@@ -126,77 +150,79 @@ async def access_key(house: House, life: Life, *permissions: str) -> str:
     return made.secret
 
 
-def revoke(house: House, subject: str) -> None:
+def revoke(registry: Registry, subject: str) -> None:
     now = wall_clock() + 1000
-    house.process.revocations.apply(
+    registry.house.process.revocations.apply(
         Revocation(subject=subject, revoked_at=timestamp(now), expires_at=timestamp(now + 60_000))
     )
 
 
-async def no_credential(house: House, life: Life) -> Caller:
+async def no_credential(registry: Registry, life: Life) -> Caller:
     return Caller(None)
 
 
-async def the_owner(house: House, life: Life) -> Caller:
-    return Caller(house.process.tokens.issue_user(life.user_id, False, session_id=life.session_id)[0], "owner")
+async def the_owner(registry: Registry, life: Life) -> Caller:
+    return Caller(registry.house.process.tokens.issue_user(life.user_id, False, session_id=life.session_id)[0], "owner")
 
 
-async def another_user(house: House, life: Life) -> Caller:
-    other = await begin(house)
-    return Caller(house.process.tokens.issue_user(other.user_id, False, session_id=other.session_id)[0], "other")
+async def another_user(registry: Registry, life: Life) -> Caller:
+    other = await begin(registry)
+    return Caller(
+        registry.house.process.tokens.issue_user(other.user_id, False, session_id=other.session_id)[0], "other"
+    )
 
 
-async def an_admin(house: House, life: Life) -> Caller:
-    admin = await begin(house)
-    token = house.process.tokens.issue_user(admin.user_id, True, session_id=admin.session_id)[0]
+async def an_admin(registry: Registry, life: Life) -> Caller:
+    admin = await begin(registry)
+    token = registry.house.process.tokens.issue_user(admin.user_id, True, session_id=admin.session_id)[0]
     return Caller(token, "other", is_admin=True)
 
 
-async def a_suspended_owner(house: House, life: Life) -> Caller:
-    owner = await the_owner(house, life)
-    revoke(house, f"user:{life.user_id}")
+async def a_suspended_owner(registry: Registry, life: Life) -> Caller:
+    owner = await the_owner(registry, life)
+    revoke(registry, f"user:{life.user_id}")
     return Caller(owner.authorization, is_out=True)
 
 
-async def a_deleted_owner(house: House, life: Life) -> Caller:
-    owner = await the_owner(house, life)
-    revoke(house, f"account:{life.user_id}")
+async def a_deleted_owner(registry: Registry, life: Life) -> Caller:
+    owner = await the_owner(registry, life)
+    revoke(registry, f"account:{life.user_id}")
     return Caller(owner.authorization, "owner", is_deleted=True)
 
 
-async def an_owner_who_has_logged_out(house: House, life: Life) -> Caller:
-    owner = await the_owner(house, life)
-    revoke(house, f"session:{life.session_id}")
+async def an_owner_who_has_logged_out(registry: Registry, life: Life) -> Caller:
+    owner = await the_owner(registry, life)
+    revoke(registry, f"session:{life.session_id}")
     return Caller(owner.authorization, is_out=True)
 
 
-async def a_key_for_everything(house: House, life: Life) -> Caller:
-    return Caller(await access_key(house, life, "*"), "owner")
+async def a_key_for_everything(registry: Registry, life: Life) -> Caller:
+    return Caller(await access_key(registry, life, "*"), "owner")
 
 
-async def a_key_for_reading_threads(house: House, life: Life) -> Caller:
+async def a_key_for_reading_threads(registry: Registry, life: Life) -> Caller:
     def permits(method: Method) -> bool:
         return (method.resource, method.action) == ("thread", "read")
 
-    return Caller(await access_key(house, life, "thread.read"), "owner", permits=permits)
+    return Caller(await access_key(registry, life, "thread.read"), "owner", permits=permits)
 
 
-async def a_revoked_key(house: House, life: Life) -> Caller:
-    secret = await access_key(house, life, "*")
+async def a_revoked_key(registry: Registry, life: Life) -> Caller:
+    secret = await access_key(registry, life, "*")
     return Caller(secret[:-4] + "AAAA", is_out=True)
 
 
 def with_wrong(**changes: Any) -> Make:
-    async def make(house: House, life: Life) -> Caller:
-        return Caller(forged(house, life, **changes), is_out=True)
+    async def make(registry: Registry, life: Life) -> Caller:
+        return Caller(forged(registry, life, **changes), is_out=True)
 
     return make
 
 
 def a_service(name: str, user: str = "") -> Make:
-    async def make(house: House, life: Life) -> Caller:
+    async def make(registry: Registry, life: Life) -> Caller:
         user_id = {"": "", "owner": life.user_id, "other": "user_other"}[user]
-        return Caller(house.process.tokens.issue_service(name, user_id, False)[0], user, service=name)
+        return Caller(registry.house.process.tokens.issue_service(name, user_id, False)[0], user, service=name)
 
     return make
 

@@ -14,8 +14,8 @@ from llmchat.options.v1.policy_pb2 import WHO_ADMIN, WHO_ANYONE, WHO_OWNER, WHO_
 
 from libs.common.rpc.method import Method, read_methods
 from libs.common.rpc.status import from_rpc_error
-from tests.integration.callers import CALLERS, Caller, Life, begin
-from tests.integration.conftest import House, open_house
+from tests.integration.callers import CALLERS, Caller, Life, Registry, begin
+from tests.integration.conftest import open_house
 from tests.unit.test_contract import rpcs
 
 ALLOWED, HIDDEN, DENIED, UNAUTHENTICATED = "allowed", "hidden", "denied", "unauthenticated"
@@ -103,12 +103,12 @@ METHODS = [method for rpc in rpcs() for method in read_methods(rpc.containing_se
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+async def registry(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Registry]:
     """One for all of these: each cell of the matrix has a life of its own."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LLMCHAT_ECHO_TOKENS_PER_SECOND", "0")
         async with open_house(tmp_path_factory.mktemp("matrix")) as house:
-            yield house
+            yield Registry(house)
 
 
 def declared(method: Method, caller: Caller, about_owner: bool) -> set[str]:
@@ -172,12 +172,12 @@ def test_the_matrix_holds_every_rpc() -> None:
 
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.name)
-async def test_what_happens_is_what_the_policy_declares(house: House, method: Method) -> None:
+async def test_what_happens_is_what_the_policy_declares(registry: Registry, method: Method) -> None:
     wrong: list[str] = []
-    async with aio.insecure_channel(house.address) as channel:
+    async with aio.insecure_channel(registry.house.address) as channel:
         for name, make in CALLERS.items():
-            life = await begin(house)
-            caller = await make(house, life)
+            life = await begin(registry)
+            caller = await make(registry, life)
             expected = declared(method, caller, names(method, life))
             happened, answer = await call(channel, method, request_of(method, life), caller)
             if happened not in expected:
