@@ -25,8 +25,8 @@ class SecretKey:
     secret: bytes = field(repr=False)
 
     @classmethod
-    def parse(cls, encoded: str) -> SecretKey:
-        """Reads the base64 form that settings and key files hold.
+    def parse(cls, encoded: str, named: str = "the secret key") -> SecretKey:
+        """Reads the base64 form that settings and key files hold; `named` is what an error calls it.
 
         Raises:
             Invalid: it is not base64 of exactly 32 bytes.
@@ -36,7 +36,7 @@ class SecretKey:
         except (binascii.Error, ValueError):
             secret = b""
         if len(secret) != KEY_BYTES:
-            raise errors.Invalid(f"the secret key must be base64 of {KEY_BYTES} bytes", reason="INVALID_SECRET_KEY")
+            raise errors.Invalid(f"{named} must be base64 of {KEY_BYTES} bytes", reason="INVALID_SECRET_KEY")
         return cls(secret)
 
     @classmethod
@@ -70,18 +70,20 @@ class KeyRing:
     keys: tuple[SecretKey, ...]
 
     @classmethod
-    def parse(cls, encoded: str) -> KeyRing:
+    def parse(cls, encoded: str, named: str = "the secret key") -> KeyRing:
         """Reads keys in base64, separated by commas or line ends, the current one first.
+
+        `named` is what an error calls them: the setting that they come from, or the file.
 
         Raises:
             Invalid: there is none, one is malformed, or one is there twice.
         """
-        keys = tuple(SecretKey.parse(part) for part in encoded.replace("\n", ",").split(",") if part.strip())
+        keys = tuple(SecretKey.parse(part, named) for part in encoded.replace("\n", ",").split(",") if part.strip())
         if not keys:
             # Says what is expected of one.
-            SecretKey.parse("")
+            SecretKey.parse("", named)
         if len(set(keys)) < len(keys):
-            raise errors.Invalid("a secret key is there twice", reason="INVALID_SECRET_KEY")
+            raise errors.Invalid(f"{named}: a key is there twice", reason="INVALID_SECRET_KEY")
         return cls(keys)
 
     @classmethod
@@ -100,7 +102,7 @@ class KeyRing:
         """
         if not path.exists():
             _create(path, f"{SecretKey.generate().encoded}\n".encode("ascii"))
-        return cls.parse(path.read_text(encoding="ascii", errors="replace"))
+        return cls.parse(path.read_text(encoding="ascii", errors="replace"), str(path))
 
     @property
     def current(self) -> SecretKey:
