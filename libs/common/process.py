@@ -16,6 +16,7 @@ from llmchat.events.v1.events_service_pb2 import DESCRIPTOR as EVENTS_DESCRIPTOR
 from llmchat.events.v1.events_service_pb2 import PullEventsRequest, PullEventsResponse
 from llmchat.events.v1.events_service_pb2_grpc import EventsServiceStub
 from llmchat.integrity.v1.integrity_service_pb2 import DESCRIPTOR as INTEGRITY_DESCRIPTOR
+from llmchat.personal_data.v1.personal_data_service_pb2 import DESCRIPTOR as PERSONAL_DATA_DESCRIPTOR
 from ulid import ULID
 
 from libs.common.access.access_keys import AccessKeys
@@ -43,6 +44,8 @@ from libs.common.failpoints import Failpoints
 from libs.common.folder import hold_folder
 from libs.common.integrity.references import References
 from libs.common.integrity.service import IntegrityService
+from libs.common.personal_data.declaration import PersonalSpec
+from libs.common.personal_data.service import PersonalDataService
 from libs.common.rpc.channels import Channels
 from libs.common.rpc.interceptors.revocations import Revocations
 from libs.common.rpc.server import Server
@@ -88,6 +91,7 @@ class Process:
         self.replica = f"{socket.gethostname()}.{str(ULID()).lower()}"
         self._events = EventsService()
         self._integrity = IntegrityService()
+        self._personal_data = PersonalDataService()
         self.tokens = Tokens(keys.derive("tokens"), clock)
         self.revocations = Revocations(clock)
         self.limits = CountedLimits(parse_limits(settings.limits))
@@ -111,6 +115,7 @@ class Process:
         self.server.bind()
         self.server.add(EVENTS_DESCRIPTOR.services_by_name["EventsService"], self._events)
         self.server.add(INTEGRITY_DESCRIPTOR.services_by_name["IntegrityService"], self._integrity)
+        self.server.add(PERSONAL_DATA_DESCRIPTOR.services_by_name["PersonalDataService"], self._personal_data)
         self._background: list[Callable[[], Awaitable[None]]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -134,6 +139,10 @@ class Process:
     def references(self, service: str, documents: Documents, references: References) -> None:
         """Has the service's documents checked by what they refer to."""
         self._integrity.add(service, documents, references)
+
+    def personal_data(self, service: str, documents: Documents, specs: Sequence[PersonalSpec]) -> None:
+        """Has what the service holds of a person given to their export."""
+        self._personal_data.add(service, documents, specs)
 
     def channels(self, service: str) -> Channels:
         """Stubs of the other services, for calls in the name of `service`; one that is served here is called here."""

@@ -13,6 +13,7 @@ from services.messages.collections import COLLECTIONS
 from services.messages.generations import Generations
 from services.messages.hub import Hub
 from services.messages.models import Models
+from services.messages.personal_data import PERSONAL_DATA
 from services.messages.providers.open import open_providers
 from services.messages.references import REFERENCES
 from services.messages.service import MessagesService
@@ -26,6 +27,7 @@ async def bootstrap(process: Process) -> None:
     settings = MessagesSettings()
     documents = await process.documents("messages", COLLECTIONS)
     process.references("messages", documents, REFERENCES)
+    process.personal_data("messages", documents, PERSONAL_DATA)
     channels = process.channels("messages")
     threads = channels.stub("threads", ThreadsServiceStub)
     providers = open_providers(settings)

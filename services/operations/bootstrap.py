@@ -10,6 +10,7 @@ from services.operations.collections import COLLECTIONS
 from services.operations.export import UserDataExport
 from services.operations.generate_title import title_generation
 from services.operations.integrity import IntegrityCheck
+from services.operations.personal_data import PERSONAL_DATA
 from services.operations.references import REFERENCES
 from services.operations.service import OperationsService
 from services.operations.settings import OperationsSettings
@@ -23,6 +24,7 @@ async def bootstrap(process: Process) -> None:
     settings = OperationsSettings()
     documents = await process.documents("operations", COLLECTIONS)
     process.references("operations", documents, REFERENCES)
+    process.personal_data("operations", documents, PERSONAL_DATA)
     outbox = process.outbox("operations", documents)
     changes = Changes(process.bus, "operations", settings.operation_watchdog)
     # Not closed with those of the watchers: it works until the process ends.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
-from contextlib import contextmanager
 from typing import NamedTuple
 
 from llmchat.events.v1.events_service_pb2 import ListEventsRequest
@@ -17,9 +16,10 @@ from llmchat.integrity.v1.integrity_service_pb2 import (
 from llmchat.integrity.v1.integrity_service_pb2_grpc import IntegrityServiceStub
 from llmchat.operations.v1.operations_service_pb2 import CheckIntegrityResponse, CheckProgress, CheckSummary, Orphan
 
-from libs.common.errors import Invalid, Unavailable
+from libs.common.errors import Invalid
 from libs.common.integrity.kinds import KINDS
 from libs.common.rpc.channels import Channels
+from services.operations.asking import asking
 
 _SERVICES = tuple(dict.fromkeys(KINDS.values()))
 # Documents or ids that a service is asked for at once.
@@ -115,7 +115,7 @@ class IntegrityCheck:
                         yield Orphan(**suspect._asdict())
 
     async def _scan(self, request: ScanReferencesRequest) -> ScanReferencesResponse:
-        with _asking(request.service):
+        with asking(request.service):
             return await self._channels.stub(request.service, IntegrityServiceStub).ScanReferences(request)
 
     async def _missing(self, kind: str, ids: Collection[str]) -> set[str]:
@@ -123,23 +123,15 @@ class IntegrityCheck:
         stub = self._channels.stub(service, IntegrityServiceStub)
         missing: set[str] = set()
         for some in _batches(ids):
-            with _asking(service):
+            with asking(service):
                 answer = await stub.FindMissing(FindMissingRequest(service=service, kind=kind, ids=some))
             missing.update(answer.ids)
         return missing
 
     async def _events(self, owner: str, *, parked_only: bool) -> int:
         request = ListEventsRequest(owner=owner, parked_only=parked_only, page_size=1, count_total=True)
-        with _asking(owner):
+        with asking(owner):
             return (await self._channels.stub(owner, EventsServiceStub).ListEvents(request)).total_size
-
-
-@contextmanager
-def _asking(service: str) -> Iterator[None]:
-    try:
-        yield
-    except Unavailable as error:
-        raise Unavailable(f"{service} is away: {error.text}") from error
 
 
 def _batches(ids: Collection[str]) -> Iterator[Sequence[str]]:

@@ -7,6 +7,7 @@ from llmchat.threads.v1 import threads_service_pb2
 from libs.common.events.changes import Changes
 from libs.common.process import Process
 from services.threads.collections import COLLECTIONS
+from services.threads.personal_data import PERSONAL_DATA
 from services.threads.references import REFERENCES
 from services.threads.service import ThreadsService
 from services.threads.settings import ThreadsSettings
@@ -18,6 +19,7 @@ async def bootstrap(process: Process) -> None:
     settings = ThreadsSettings()
     documents = await process.documents("threads", COLLECTIONS)
     process.references("threads", documents, REFERENCES)
+    process.personal_data("threads", documents, PERSONAL_DATA)
     changes = Changes(process.bus, "threads", settings.threads_watchdog)
     outbox = process.outbox("threads", documents)
     process.consume("threads", documents, process.channels("threads"), subscriptions(changes, outbox))

@@ -7,20 +7,19 @@ import hashlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeVar, cast
+from typing import Protocol, TypeVar
 
-from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from llmchat.store.v1.request_pb2 import RequestRecord
 
 from libs.common.clock import Clock, timestamp
 from libs.common.context import Call
 from libs.common.documents.pages import Page, PageTokens
+from libs.common.documents.places import place_of
 from libs.common.documents.system import REQUESTS
 from libs.common.documents.unit import Unit
 from libs.common.errors import Conflict, Contended, DomainError, Invalid, NotFound, Precondition
-from libs.common.store.fields import indexed_field
-from libs.common.store.port import CollectionSpec, Cursor, Query, Store, Stored
+from libs.common.store.port import CollectionSpec, Query, Store, Stored
 
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
@@ -92,7 +91,7 @@ class Documents:
         next_token = ""
         if len(found) > fitting:
             found = found[:fitting]
-            next_token = self._page_tokens.issue(query, _place(query, found[-1]))
+            next_token = self._page_tokens.issue(query, place_of(query, found[-1].message))
         total = await self.store.count(query) if count else None
         return Page(found, next_token, total)
 
@@ -184,10 +183,3 @@ def _fitting(found: Sequence[Stored[M]]) -> int:
         if size > _PAGE_BYTES and number:
             return number
     return len(found)
-
-
-def _place(query: Query[M], last: Stored[M]) -> Cursor:
-    if query.index is None:
-        return Cursor(None, last.id)
-    order = indexed_field(cast(Descriptor, last.message.DESCRIPTOR), query.index.order)
-    return Cursor(order.read(last.message), last.id)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
-from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 
+from libs.common.documents.places import place_of
 from libs.common.documents.unit import Unit
-from libs.common.store.fields import indexed_field
-from libs.common.store.port import Cursor, Query
+from libs.common.store.port import Query
 
 M = TypeVar("M", bound=Message)
 _DOCUMENTS = 100
@@ -40,12 +39,5 @@ async def read_portion(unit: Unit, query: Query[M]) -> Portion[M]:
                 return Portion(documents, place == len(found) < _SLICE)
         if len(found) < _SLICE:
             return Portion(documents, True)
-        query = replace(query, after=_place(query, found[-1]))
+        query = replace(query, after=place_of(query, found[-1]))
     return Portion(documents, False)
-
-
-def _place(query: Query[M], last: M) -> Cursor:
-    id: str = last.id  # type: ignore[attr-defined]
-    if query.index is None:
-        return Cursor(None, id)
-    return Cursor(indexed_field(cast(Descriptor, last.DESCRIPTOR), query.index.order).read(last), id)

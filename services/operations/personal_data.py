@@ -1,0 +1,8 @@
+"""What the operations service holds of a person."""
+
+from __future__ import annotations
+
+from libs.common.personal_data.declaration import ByUser
+from services.operations.collections import AUDIT_LOGS, OPERATIONS
+
+PERSONAL_DATA = (ByUser(OPERATIONS, order="created_at"), ByUser(AUDIT_LOGS, order="at"))

@@ -1,0 +1,8 @@
+"""What the threads service holds of a person."""
+
+from __future__ import annotations
+
+from libs.common.personal_data.declaration import ByUser
+from services.threads.collections import THREADS
+
+PERSONAL_DATA = (ByUser(THREADS, order="id"),)
