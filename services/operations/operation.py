@@ -68,18 +68,19 @@ async def cancel_operation(unit: Unit, changes: Changes, caller: Caller, id: str
 async def watch_operation(
     documents: Documents, changes: Changes, caller: Caller, id: str
 ) -> AsyncGenerator[Operation, None]:
-    """The operation as it is, then as it is after each change, until it has ended.
+    """The caller's operation, or for an administrator anyone's, as it is, then as it is after each change, until it has
+    ended.
 
     Each revision is told once at most, in order. Quick changes may be told as the last of them, and the end always is.
 
     Raises:
-        NotFound: there is no such operation of the caller's, or not any more.
+        NotFound: there is none, or not any more, or it is another person's.
         Unavailable: this process is stopping: watch elsewhere.
     """
     told = 0
     async with changes.watch(id) as hints:
         async for _ in hints:
-            operation = await read_owned(documents, OPERATIONS, caller, id)
+            operation = await read_owned(documents, OPERATIONS, caller, id, admins=True)
             if int(operation.etag) > told:
                 told = int(operation.etag)
                 yield operation

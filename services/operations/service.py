@@ -55,7 +55,7 @@ class OperationsService:
         self._system_config = system_config
 
     async def GetOperation(self, request: GetOperationRequest, call: Call) -> Operation:
-        return await read_owned(self._documents, OPERATIONS, call.caller, request.id)
+        return await read_owned(self._documents, OPERATIONS, call.caller, request.id, admins=True)
 
     async def ListOperations(self, request: ListOperationsRequest, call: Call) -> PageAnswer:
         page = await operations.list_operations(self._documents, call.caller, request)

@@ -29,8 +29,7 @@ async def watch_threads(
     """The caller's `limit` threads with the newest activity (0: 100), `synced`, then every thread as it changes.
 
     A thread is told once at each revision and never older after newer. Quick changes may be told as the last of them,
-    and that one always is. A thread that is gone is told as gone. When its owner is deleted that is so of each of their
-    threads, and the stream stays open.
+    and that one always is. A thread that is gone is told as gone.
 
     Raises:
         Unavailable: this process is stopping: watch elsewhere.

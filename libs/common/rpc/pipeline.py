@@ -93,7 +93,10 @@ class Pipeline:
                 request, call = await self._admit(method, authorized, metadata, request_id, body, seconds, context)
                 if not is_callers:
                     context.set_trailing_metadata(((REQUEST_ID, request_id),))
-                with self.revocations.watching(call.caller, allow_deleted=method.policy.allow_deleted) as stream:
+                allow_deleted = method.policy.allow_deleted
+                with self.revocations.watching(call.caller, allow_deleted=allow_deleted) as stream:
+                    # Once more: who went out while the call was admitted had no stream yet to be cut.
+                    await self.identity.establish(metadata, allow_deleted=allow_deleted)
                     async with self.limits.stream(call.caller, call.address), aclosing(serve(request, call)) as answers:
                         async for answer in answers:
                             await context.write(answer.SerializeToString())

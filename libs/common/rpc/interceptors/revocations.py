@@ -28,6 +28,8 @@ class Revocations:
         if forget_at <= self._clock() or self._revoked.get(revocation.subject, (0, 0))[0] >= until:
             return
         self._forget_expired()
+        # At the end, behind what expires earlier.
+        self._revoked.pop(revocation.subject, None)
         self._revoked[revocation.subject] = (until, forget_at)
         for stream in tuple(self._streams.get(revocation.subject, ())):
             stream.cut()
@@ -63,7 +65,11 @@ class Revocations:
 
     def _forget_expired(self) -> None:
         now = self._clock()
-        self._revoked = {subject: times for subject, times in self._revoked.items() if times[1] > now}
+        while self._revoked:
+            eldest = next(iter(self._revoked))
+            if self._revoked[eldest][1] > now:
+                return
+            del self._revoked[eldest]
 
 
 class OpenStream:
@@ -74,10 +80,10 @@ class OpenStream:
         self._task = asyncio.current_task()
 
     def cut(self) -> None:
-        """Cancels the task; `is_cut` then says why."""
-        self.is_cut = True
-        if self._task is not None:
+        """Cancels the task, once: what it does at its end is not to be cut, too. `is_cut` then says why."""
+        if not self.is_cut and self._task is not None:
             self._task.cancel()
+        self.is_cut = True
 
 
 def subjects_of(caller: Caller, allow_deleted: bool) -> Iterator[str]:

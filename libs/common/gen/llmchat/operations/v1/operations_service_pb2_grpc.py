@@ -94,7 +94,8 @@ class OperationsServiceServicer:
     """
 
     def GetOperation(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """An administrator reads any.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -115,7 +116,7 @@ class OperationsServiceServicer:
 
     def WatchOperation(self, request, context):
         """The operation as it is, then as it is after each change, on whichever replica, until it has ended. Quick changes may be told as the
-        last of them.
+        last of them. An administrator watches any.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,13 +36,14 @@ class OperationsServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> OperationsServiceAsyncStub: ...
     GetOperation: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.GetOperationRequest, _operation_pb2.Operation]
+    """An administrator reads any."""
     ListOperations: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ListOperationsRequest, _operations_service_pb2.ListOperationsResponse]
     """The caller's operations, newest first, page by page."""
     CancelOperation: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.CancelOperationRequest, _operation_pb2.Operation]
     """Ends an operation that has not ended yet; one that has stays as it is. The deletion of an account is FAILED_PRECONDITION."""
     WatchOperation: _grpc.UnaryStreamMultiCallable[_operations_service_pb2.WatchOperationRequest, _operation_pb2.Operation]
     """The operation as it is, then as it is after each change, on whichever replica, until it has ended. Quick changes may be told as the
-    last of them.
+    last of them. An administrator watches any.
     """
     TrackUserDeletion: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.TrackUserDeletionRequest, _operation_pb2.Operation]
     """The operation that shows how far a person's deletion is; made if it does not exist yet. For the users service."""
@@ -65,13 +66,14 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetOperation: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.GetOperationRequest, _operation_pb2.Operation]  # type: ignore[assignment]
+    """An administrator reads any."""
     ListOperations: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListOperationsRequest, _operations_service_pb2.ListOperationsResponse]  # type: ignore[assignment]
     """The caller's operations, newest first, page by page."""
     CancelOperation: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.CancelOperationRequest, _operation_pb2.Operation]  # type: ignore[assignment]
     """Ends an operation that has not ended yet; one that has stays as it is. The deletion of an account is FAILED_PRECONDITION."""
     WatchOperation: _aio.UnaryStreamMultiCallable[_operations_service_pb2.WatchOperationRequest, _operation_pb2.Operation]  # type: ignore[assignment]
     """The operation as it is, then as it is after each change, on whichever replica, until it has ended. Quick changes may be told as the
-    last of them.
+    last of them. An administrator watches any.
     """
     TrackUserDeletion: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.TrackUserDeletionRequest, _operation_pb2.Operation]  # type: ignore[assignment]
     """The operation that shows how far a person's deletion is; made if it does not exist yet. For the users service."""
@@ -96,7 +98,8 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _operations_service_pb2.GetOperationRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_operation_pb2.Operation, _abc.Awaitable[_operation_pb2.Operation]]: ...
+    ) -> _typing.Union[_operation_pb2.Operation, _abc.Awaitable[_operation_pb2.Operation]]:
+        """An administrator reads any."""
 
     @_abc_1.abstractmethod
     def ListOperations(
@@ -121,7 +124,7 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_operation_pb2.Operation], _abc.AsyncIterator[_operation_pb2.Operation]]:
         """The operation as it is, then as it is after each change, on whichever replica, until it has ended. Quick changes may be told as the
-        last of them.
+        last of them. An administrator watches any.
         """
 
     @_abc_1.abstractmethod
