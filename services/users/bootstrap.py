@@ -19,8 +19,11 @@ from services.users.access_keys import AccessKeys
 from services.users.administration import Administration
 from services.users.collections import COLLECTIONS, LOGIN_ATTEMPTS, REVOCATIONS, SESSIONS
 from services.users.deletion import Deletion
+from services.users.key_rotation import KeyRotation
+from services.users.key_vault import KeyVault, master_ring
 from services.users.login import Login
 from services.users.password import PasswordChange
+from services.users.provider_key_check import ProviderKeyCheck
 from services.users.provider_keys import ProviderKeys
 from services.users.references import REFERENCES
 from services.users.revocations import RevocationLog
@@ -64,6 +67,10 @@ async def bootstrap(process: Process) -> None:
     )
     hash_keys = {key.id: key.derive("access_keys") for key in process.keys.keys}
     access_keys = AccessKeys(documents, outbox, revocations, hash_keys)
+    master_keys = settings.master_keys.get_secret_value() if settings.master_keys is not None else None
+    vault = KeyVault(master_ring(master_keys, process.keys.derived("master")))
+    rotation = KeyRotation(documents, outbox, vault)
+    process.background(rotation.run)
     service = UsersService(
         documents=documents,
         outbox=outbox,
@@ -73,7 +80,7 @@ async def bootstrap(process: Process) -> None:
         sign_in=SignIn(Login(documents, outbox, passwords, throttle, sessions), sessions),
         sessions=sessions,
         password_change=PasswordChange(documents, outbox, passwords, throttle, sessions),
-        provider_keys=ProviderKeys(),
+        provider_keys=ProviderKeys(documents, outbox, vault, ProviderKeyCheck(settings), rotation),
         access_keys=access_keys,
         administration=Administration(documents, outbox, revocations),
     )

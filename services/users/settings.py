@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field, SecretStr
+from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -22,6 +22,20 @@ class UsersSettings(BaseSettings):
     )
     session_life: float = Field(
         default=30 * 86400, gt=0, description="Seconds after which a session ends that is not refreshed."
+    )
+    key_check_claude_url: str = Field(
+        default="https://api.anthropic.com", description="Who is asked whether they take a Claude key."
+    )
+    key_check_openai_url: str = Field(
+        default="https://api.openai.com/v1",
+        validation_alias=AliasChoices("LLMCHAT_KEY_CHECK_OPENAI_URL", "LLMCHAT_OPENAI_BASE_URL"),
+        description="Who is asked whether they take an OpenAI key; where `LLMCHAT_OPENAI_BASE_URL` is set, that one.",
+    )
+    key_check_google_url: str = Field(
+        default="https://generativelanguage.googleapis.com", description="Who is asked whether they take a Google key."
+    )
+    key_check_timeout: float = Field(
+        default=10, gt=0, description="Seconds that a provider has to say whether it takes a key."
     )
     master_keys: SecretStr | None = Field(
         default=None,

@@ -29,6 +29,7 @@ from libs.common.errors import AlreadyExists, Invalid, NotFound
 from libs.common.events.outbox import Outbox
 from services.users.collections import USERNAMES, USERS
 from services.users.default_model import DEFAULT_MODEL, keep_in_use
+from services.users.stored_keys import status_of, stored_keys
 
 ME = "me"
 _CHANGEABLE = ("display_name", "settings")
@@ -95,7 +96,7 @@ def username_id(username: str) -> str:
 
 
 def view(record: UserRecord) -> User:
-    """What the API shows of an account: all but the password's hash and what only administrators may know."""
+    """What the API shows of an account: all but the password's hash and the provider keys themselves."""
     user = User(
         id=record.id,
         username=record.username,
@@ -112,6 +113,7 @@ def view(record: UserRecord) -> User:
         user.usage.CopyFrom(record.usage)
     if record.HasField("last_login_at"):
         user.last_login_at.CopyFrom(record.last_login_at)
+    user.provider_keys.extend(status_of(provider, key) for provider, key in stored_keys(record))
     return user
 
 
