@@ -18,6 +18,7 @@ from llmchat.messages.v1.messages_service_pb2 import (
 
 from libs.client.backoff import Backoff
 from libs.client.calls import Calls, broken, client_closed, new_request_id
+from libs.client.stream import Stream
 from libs.common.errors import DeadlineExceeded, DomainError, Unavailable
 from libs.common.rpc.status import from_rpc_error
 
@@ -61,8 +62,7 @@ class Answer:
         self._send = send
         self._pieces: list[str] = []
         self._backoff = Backoff(patience)
-        self._call: grpc.aio.Call | None = None
-        self._events: AsyncIterator[StreamEvent] | None = None
+        self._stream: Stream[StreamEvent] | None = None
         self._opened_at: float | None = None
         self._named = asyncio.Event()
         if message_id:
@@ -95,6 +95,8 @@ class Answer:
                     self._hang_up()
                     raise failure from error
                 await self._reopen_after(failure)
+            except (Unavailable, DeadlineExceeded) as unanswered:
+                await self._reopen_after(unanswered)
             except asyncio.CancelledError:
                 self._hang_up()
                 if self._calls.closed and not _cancelling():
@@ -142,16 +144,14 @@ class Answer:
         """Stops watching. The answer runs on."""
         self._hang_up()
 
-    def _open(self) -> AsyncIterator[StreamEvent]:
-        if self._events is None:
+    def _open(self) -> Stream[StreamEvent]:
+        if self._stream is None:
             if self.message_id or self._send is None:
                 request = StreamTokensRequest(message_id=self.message_id, after_seq=self.seq)
-                resumed = self._calls.stream(self._messages.StreamTokens, request)
-                self._call, self._events = resumed, aiter(resumed)
+                self._stream = self._calls.stream(self._messages.StreamTokens, request)
             else:
-                sent = self._calls.stream(self._messages.SendMessage, self._send)
-                self._call, self._events = sent, aiter(sent)
-        return self._events
+                self._stream = self._calls.stream(self._messages.SendMessage, self._send)
+        return self._stream
 
     def _continues(self, event: StreamEvent) -> bool:
         """Whether the event follows what was seen: no token skipped, none repeated."""
@@ -186,10 +186,9 @@ class Answer:
         self.reopened += 1
 
     def _hang_up(self) -> None:
-        if self._call is not None:
-            self._call.cancel()
-        self._call = None
-        self._events = None
+        if self._stream is not None:
+            self._stream.cancel()
+        self._stream = None
         self._opened_at = None
 
 

@@ -1,4 +1,4 @@
-"""Channels, and what every call over them carries: a deadline, the token, a request id, another try."""
+"""Channels, and what every call over them carries: a deadline, a token, a request id, another try."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from typing import Protocol, TypeVar
 import grpc
 import grpc.aio
 
+from libs.client.authorization import Authorization
 from libs.client.backoff import Backoff
-from libs.common.errors import Precondition, Unavailable
+from libs.client.stream import Stream
+from libs.common.errors import Precondition, Unauthenticated, Unavailable
 from libs.common.rpc.status import from_rpc_error
 from libs.common.rpc.targets import open_channel
+from libs.common.rpc.tls import Tls
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
@@ -43,35 +46,54 @@ _OPTIONS = (("grpc.use_local_subchannel_pool", 1),)
 
 
 class Calls:
-    """Calls over a channel to each place. `token` may be set at any time; it goes on every later call."""
+    """Calls over a channel to each place, in the name that `authorization` gives."""
 
-    def __init__(self, *, token: str | None, timeout: float) -> None:
-        self.token = token
+    def __init__(self, authorization: Authorization, *, timeout: float, tls: Tls | None = None) -> None:
         self.timeout = timeout
         self.closed = False
-        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._authorization = authorization
+        self._tls = tls
+        self._channels: dict[tuple[str, str], grpc.aio.Channel] = {}
 
-    def channel(self, addresses: str) -> grpc.aio.Channel:
-        """The one channel to `addresses`, as `libs.common.rpc.targets` reads them."""
-        if addresses not in self._channels:
-            self._channels[addresses] = open_channel(addresses, _OPTIONS)
-        return self._channels[addresses]
+    def channel(self, addresses: str, service: str) -> grpc.aio.Channel:
+        """The one channel to `service` at `addresses`, as `libs.common.rpc.targets` reads them."""
+        # A connection on which the other end was asked for the name of one service is good for no other.
+        place = (addresses, service if self._tls else "")
+        if place not in self._channels:
+            self._channels[place] = open_channel(addresses, service, self._tls, _OPTIONS)
+        return self._channels[place]
 
     async def unary(self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request) -> Response:
         """Calls `method`, again while the server is unavailable, until an answer or the client's timeout.
 
-        A repeat is safe: every request that changes something carries a `request_id`, by which the server knows it.
+        A repeat is safe: every request that changes something carries a `request_id`, by which the server knows it. A
+        call that is refused because its token has expired is repeated once, with another.
 
         Raises:
             DomainError: what the server answered.
         """
+        token = await self._authorization.token()
+        try:
+            return await self._until_answered(method, request, token)
+        except Unauthenticated as error:
+            if not await self._authorization.renewed(token, error):
+                raise
+        return await self._until_answered(method, request, await self._authorization.token())
+
+    async def nobodys(self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request) -> Response:
+        """As `unary`, in nobody's name: for the calls by which people become somebody."""
+        return await self._until_answered(method, request, "")
+
+    async def _until_answered(
+        self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request, token: str
+    ) -> Response:
         self._refuse_when_closed()
         until = time.monotonic() + self.timeout
         backoff = Backoff(self.timeout)
         while True:
             try:
                 left = max(0.001, until - time.monotonic())
-                return await method(request, timeout=left, metadata=self._metadata(request))
+                return await method(request, timeout=left, metadata=_metadata(request, token))
             except grpc.aio.AioRpcError as error:
                 failure = from_rpc_error(error)
                 if not isinstance(failure, Unavailable) or not await backoff.pause():
@@ -90,10 +112,14 @@ class Calls:
 
     def stream(
         self, method: grpc.aio.UnaryStreamMultiCallable[Request, Response], request: Request
-    ) -> grpc.aio.UnaryStreamCall[Request, Response]:
-        """Opens a stream. What breaks it is raised by the reading of it, as an AioRpcError."""
-        self._refuse_when_closed()
-        return method(request, timeout=STREAM_SECONDS, metadata=self._metadata(request))
+    ) -> Stream[Response]:
+        """A stream, which its first step opens."""
+
+        def open_with(token: str) -> grpc.aio.UnaryStreamCall[Request, Response]:
+            self._refuse_when_closed()
+            return method(request, timeout=STREAM_SECONDS, metadata=_metadata(request, token))
+
+        return Stream(open_with, self._authorization)
 
     async def close(self) -> None:
         """Ends the open calls and the connections. Answers that run on the server run on."""
@@ -104,10 +130,6 @@ class Calls:
     def _refuse_when_closed(self) -> None:
         if self.closed:
             raise client_closed()
-
-    def _metadata(self, request: object) -> tuple[tuple[str, str], ...]:
-        request_id = ("x-request-id", getattr(request, "request_id", "") or new_request_id())
-        return (request_id,) if self.token is None else (request_id, ("authorization", f"Bearer {self.token}"))
 
 
 def client_closed() -> Precondition:
@@ -130,3 +152,8 @@ def broken(error: grpc.aio.AioRpcError) -> bool:
         return True
     transport = error.code() in (grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
     return transport and "grpc-status-details-bin" not in (key for key, _ in error.trailing_metadata() or ())
+
+
+def _metadata(request: object, token: str) -> tuple[tuple[str, str], ...]:
+    request_id = ("x-request-id", getattr(request, "request_id", "") or new_request_id())
+    return (request_id, ("authorization", f"Bearer {token}")) if token else (request_id,)

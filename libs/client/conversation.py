@@ -23,7 +23,7 @@ from libs.client.printing import (
     printable,
     threads_table,
 )
-from libs.common.errors import DomainError
+from libs.common.errors import DomainError, Unauthenticated
 
 HELP = """\
 /new        start another conversation
@@ -48,7 +48,11 @@ class Conversation:
         self._console = console
 
     async def take(self, line: str) -> bool:
-        """Does what a typed line says; False when it says to leave. An error is printed, not raised."""
+        """Does what a typed line says; False when it says to leave. An error is printed, not raised.
+
+        Raises:
+            Unauthenticated: the sign-in has ended, so that nothing more can be done.
+        """
         command, _, argument = line.strip().partition(" ")
         try:
             match command:
@@ -71,6 +75,8 @@ class Conversation:
                     print_note(self._console, f"{command} is no command: /help lists them")
                 case _:
                     await self._ask(line)
+        except Unauthenticated:
+            raise
         except DomainError as error:
             print_error(self._console, error.text)
         return True
@@ -111,7 +117,6 @@ class Conversation:
                     task.cancel()
             cancelled = await asyncio.gather(*cancelling, return_exceptions=True)
         if showing.cancelled():
-            self._console.print()
             print_note(self._console, "(left; /history shows what became of it)")
             return
         await showing
@@ -124,9 +129,11 @@ class Conversation:
 
     async def _show(self, answer: Answer) -> None:
         self._console.print(Text(f"{self.model} › ", style="bold green"), end="")
-        async for token in answer.tokens():
-            self._console.print(Text(printable(token)), end="", soft_wrap=True)
-        self._console.print()
+        try:
+            async for token in answer.tokens():
+                self._console.print(Text(printable(token)), end="", soft_wrap=True)
+        finally:
+            self._console.print()
         if answer.final is not None:
             print_end(self._console, answer.final)
 

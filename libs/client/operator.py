@@ -12,9 +12,11 @@ from llmchat.operations.v1.operations_service_pb2 import CheckIntegrityRequest, 
 from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
 from llmchat.store.v1.outbox_pb2 import OutboxEvent
 
+from libs.client.authorization import of_token
 from libs.client.calls import Calls, new_request_id
 from libs.common.errors import NotFound
 from libs.common.rpc.status import from_rpc_error
+from libs.common.rpc.tls import Tls
 
 if TYPE_CHECKING:
     # Exists in the type stubs only: at run time it is the one stub of both kinds of channels.
@@ -31,13 +33,18 @@ class Operator:
     Args:
         addresses: Where each service listens, by its name; as of `Client`.
         token: An administrator's access token.
+        tls: As of `Client`.
         timeout: Seconds that a call may take, repeats included.
     """
 
-    def __init__(self, addresses: Mapping[str, str], *, token: str, timeout: float = 10.0) -> None:
-        self._calls = Calls(token=token, timeout=timeout)
-        self._operations = OperationsServiceStub(self._calls.channel(addresses["operations"]))
-        self._events = {service: EventsServiceStub(self._calls.channel(place)) for service, place in addresses.items()}
+    def __init__(
+        self, addresses: Mapping[str, str], *, token: str, tls: Tls | None = None, timeout: float = 10.0
+    ) -> None:
+        self._calls = Calls(of_token(token), timeout=timeout, tls=tls)
+        self._operations = OperationsServiceStub(self._calls.channel(addresses["operations"], "operations"))
+        self._events = {
+            service: EventsServiceStub(self._calls.channel(place, service)) for service, place in addresses.items()
+        }
 
     async def __aenter__(self) -> Self:
         return self

@@ -10,7 +10,7 @@ from llmchat.threads.v1.threads_service_pb2 import GetThreadRequest, ThreadChang
 
 from libs.client.backoff import Backoff
 from libs.client.calls import Calls, broken
-from libs.common.errors import DomainError, NotFound, Unavailable
+from libs.common.errors import DeadlineExceeded, DomainError, NotFound, Unavailable
 from libs.common.rpc.status import from_rpc_error
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class ThreadsWatch:
             try:
                 async for change in self._continued(stream):
                     yield change
-            except Unavailable as error:
+            except (Unavailable, DeadlineExceeded) as error:
                 failure = error
             except grpc.aio.AioRpcError as error:
                 failure = from_rpc_error(error)

@@ -1,8 +1,10 @@
-"""`llmchat register`, `login` and `delete-account`; and the way in that a conversation offers by itself."""
+"""`llmchat register`, `login`, `logout` and `delete-account`; and the way in that a conversation offers by itself."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -15,12 +17,13 @@ from libs.client.commands.connection import (
     Address,
     PasswordStdin,
     Username,
+    access_key,
     ask_password,
     ask_username,
     connected,
+    kept_session,
     signed_in,
 )
-from libs.client.credentials import Credentials, SignedIn, credentials_path
 from libs.client.printing import print_note
 from libs.common.errors import NotFound, Unauthenticated
 
@@ -40,11 +43,26 @@ def register(
 
 
 def login(username: Username = "", password_stdin: PasswordStdin = False, address: Address = DEFAULT_ADDRESS) -> None:
-    """Sign in. The token is kept in a file that only you can read; the password is not kept."""
+    """Sign in. What carries the sign-in on is kept in a file that only you can read; the password is not kept."""
     with connected(address) as (runner, client):
         username = ask_username(username)
         enter(runner, client, username, ask_password(from_stdin=password_stdin))
     print_note(Console(), f"signed in as {username}")
+
+
+def logout(address: Address = DEFAULT_ADDRESS) -> None:
+    """End your sign-in here, and forget it."""
+    with connected(address) as (runner, client):
+        kept = kept_session(client.address)
+        session = kept.get()
+        if session is None:
+            raise Unauthenticated(f"nobody is signed in at {client.address}")
+        client.session = session
+        # One that has ended already is forgotten as well.
+        with suppress(Unauthenticated):
+            runner.run(client.logout())
+        runner.run(kept.forget(session.username))
+    print_note(Console(), f"{session.username} is signed out")
 
 
 def delete_account(
@@ -57,34 +75,38 @@ def delete_account(
         if not yes:
             typer.confirm(f"Delete {user.username} and all of its conversations, for good?", abort=True)
         operation = runner.run(client.delete_user())
-        Credentials(credentials_path()).remove(address)
+        runner.run(kept_session(client.address).forget(user.username))
         runner.run(_watch(client, operation, Console(highlight=False)))
 
 
 def open_account(runner: asyncio.Runner, client: Client, username: str, name: str, password: str) -> None:
-    """Registers, signs in and remembers it."""
+    """Registers and signs in, which is remembered."""
     runner.run(client.register(username, name or username.partition("@")[0], password))
     enter(runner, client, username, password)
 
 
 def enter(runner: asyncio.Runner, client: Client, username: str, password: str) -> None:
-    """Signs in and remembers it."""
-    token = runner.run(client.login(username, password)).access_token
-    Credentials(credentials_path()).put(client.address, SignedIn(username, token))
+    """Signs in, which is remembered."""
+    runner.run(client.login(username, password, client_name=f"llmchat on {socket.gethostname()}"[:100]))
 
 
 def enter_by_asking(runner: asyncio.Runner, client: Client, username: str, *, password_stdin: bool) -> None:
-    """Signs in with the kept token; asks where there is none or it has expired, and offers to register."""
-    kept = Credentials(credentials_path()).get(client.address)
+    """Goes on by LLMCHAT_ACCESS_KEY or with the kept sign-in; asks where there is none or it has ended, and offers to
+    register.
+    """
+    if (key := access_key()) is not None and not username:
+        client.session = key
+        return
+    kept = kept_session(client.address).get()
     if kept is not None and username in ("", kept.username):
-        client.token = kept.token
+        client.session = kept
         try:
             runner.run(client.me())
         except Unauthenticated:
             username = kept.username
         else:
             return
-    client.token = None
+    client.session = None
     if not username:
         print_note(Console(), f"sign in at {client.address}, or register: an e-mail address and a password do both")
     username = ask_username(username)
@@ -101,7 +123,7 @@ async def _watch(client: Client, deletion: Operation, console: Console) -> None:
     try:
         async for operation in client.watch_operation(deletion.id):
             print_note(console, f"{operation.progress} %")
-    except NotFound:
+    except (NotFound, Unauthenticated):
         print_note(console, "the account is closed; what it held goes as soon as the services hear of it")
     else:
         print_note(console, "the account is deleted")

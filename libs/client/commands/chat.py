@@ -8,7 +8,14 @@ import typer
 from rich.console import Console
 
 from libs.client.commands.account import enter_by_asking
-from libs.client.commands.connection import DEFAULT_ADDRESS, Address, PasswordStdin, Username, connected
+from libs.client.commands.connection import (
+    DEFAULT_ADDRESS,
+    Address,
+    PasswordStdin,
+    Username,
+    connected,
+    telling_the_end,
+)
 from libs.client.conversation import Conversation, converse
 from libs.client.printing import print_note
 
@@ -27,4 +34,5 @@ def chat(
         runner.run(client.get_model(model))
         title = f"“{runner.run(client.get_thread(thread)).title}”" if thread else "a new conversation"
         print_note(console, f"{title} with {model} · /help for what there is · Ctrl-C stops an answer, Ctrl-D leaves")
-        converse(runner, Conversation(client, console, model=model, thread_id=thread), console)
+        with telling_the_end(client):
+            converse(runner, Conversation(client, console, model=model, thread_id=thread), console)

@@ -13,6 +13,7 @@ from libs.client.operator import Operator
 from libs.common.crypto.keys import KeyRing
 from libs.common.crypto.tokens import Tokens
 from libs.common.errors import Unauthenticated
+from libs.common.rpc.tls import Tls
 
 # Seconds: that the operator is an administrator, and that a call may take.
 _TOKEN_LIFE = 900
@@ -35,15 +36,15 @@ def open_operator(address: str, data: Path) -> Operator:
         Invalid: what is there is no key.
     """
     token, _ = Tokens(_keys(data).derive("tokens")).issue_user("operator", True, _TOKEN_LIFE)
-    return Operator(places_of(address), token=token, timeout=_CALL)
+    return Operator(places_of(address), token=token, tls=Tls.of(os.environ), timeout=_CALL)
 
 
 def _keys(data: Path) -> KeyRing:
     if encoded := os.environ.get("LLMCHAT_SECRET_KEY"):
-        return KeyRing.parse(encoded)
+        return KeyRing.parse(encoded, "LLMCHAT_SECRET_KEY")
     path = data / "secret.key"
     try:
-        return KeyRing.parse(path.read_text(encoding="ascii", errors="replace"))
+        return KeyRing.parse(path.read_text(encoding="ascii", errors="replace"), str(path))
     except OSError as error:
         where = "set LLMCHAT_SECRET_KEY, or --data to the folder that holds it"
         text = f"an operator needs the installation's secret key: {where} ({path}: {error.strerror})"
