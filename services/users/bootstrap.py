@@ -23,6 +23,7 @@ from services.users.key_rotation import KeyRotation
 from services.users.key_vault import KeyVault, master_ring
 from services.users.login import Login
 from services.users.password import PasswordChange
+from services.users.personal_data import PERSONAL_DATA
 from services.users.provider_key_check import ProviderKeyCheck
 from services.users.provider_keys import ProviderKeys
 from services.users.references import REFERENCES
@@ -41,6 +42,7 @@ async def bootstrap(process: Process) -> None:
     settings = UsersSettings()
     documents = await process.documents("users", COLLECTIONS, expiring=(SESSIONS, LOGIN_ATTEMPTS, REVOCATIONS))
     process.references("users", documents, REFERENCES)
+    process.personal_data("users", documents, PERSONAL_DATA)
     channels = process.channels("users")
 
     async def user_deletion_acknowledged(unit: Unit, event: OutboxEvent, payload: Message) -> None:

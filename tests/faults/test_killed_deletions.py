@@ -131,7 +131,7 @@ async def ends_complete(server: Server, user_id: str) -> None:
     assert shown[-1] == OPERATION_STATUS_COMPLETED
     await eventually(lambda: unsettled(server), lambda events: not events, within=DEADLINE)
     found = [trace for service in SERVICES for trace in holding(server.folder, service, user_id)]
-    kept = ("journal", "requests", "tombstones")
+    kept = ("journal", "requests", "tombstones", "audit_logs", "revocations")
     assert [trace for trace in found if trace.split()[0] not in kept] == [f"operations {operation.id}"]
     assert not await traces(server, set())
 
