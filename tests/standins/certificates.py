@@ -36,6 +36,16 @@ class Files:
         return {f"LLMCHAT_{name.upper()}": value for name, value in self.settings.items()}
 
     @property
+    def pair(self) -> tuple[bytes, bytes]:
+        """Key and certificate, as gRPC takes them."""
+        return Path(self.key).read_bytes(), Path(self.certificate).read_bytes()
+
+    @property
+    def authorities(self) -> bytes:
+        """The certificates of those that are to be believed."""
+        return Path(self.ca).read_bytes()
+
+    @property
     def tls(self) -> Tls:
         """As a client has it."""
         return Tls(**{name.removeprefix("tls_"): value for name, value in self.settings.items()})
@@ -57,11 +67,12 @@ class StandInAuthority:
         """A certificate that names the services; with a negative life, one that has expired."""
         return Files(*self._pair([f"{service}.llmchat" for service in services], life), self.ca)
 
-    def renew(self, files: Files, *services: str) -> None:
-        """Puts another certificate and its key in the place of those."""
-        certificate, key = self._pair([f"{service}.llmchat" for service in services], DAY)
-        for new, old in ((key, files.key), (certificate, files.certificate)):
-            Path(new).replace(old)
+    def renew(self, files: Files, *services: str, with_certificate: bool = True) -> None:
+        """Puts another key and its certificate in the place of those, or half of that."""
+        new = self.issue(*services)
+        Path(new.key).replace(files.key)
+        if with_certificate:
+            Path(new.certificate).replace(files.certificate)
 
     def _pair(self, names: list[str], life: datetime.timedelta) -> tuple[str, str]:
         key = ec.generate_private_key(ec.SECP256R1())
