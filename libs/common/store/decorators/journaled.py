@@ -1,18 +1,23 @@
-"""The journal: for every write to a journaled collection an entry in the same commit, with before and after."""
+"""The journal: for every write to a journaled collection an entry in the same commit, with before and after.
+
+Fields that are marked `unjournaled` are in neither: what is overwritten or deleted of them is gone.
+"""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from llmchat.store.v1.journal_pb2 import JournalEntry
 
 from libs.common.clock import Clock
 from libs.common.context import current_call
 from libs.common.errors import Conflict
+from libs.common.redaction import holds, is_unjournaled, without
 from libs.common.store.hlc import HybridClock
 from libs.common.store.port import CollectionSpec, M, Put, Query, Store, Stored, Write
 from libs.common.store.rules import check_writes
@@ -37,6 +42,12 @@ class Journaled:
         self._store = store
         self._specs: dict[str, CollectionSpec[Message]] = {spec.name: spec for spec in specs}
         self._journaled = {name: spec for name, spec in self._specs.items() if spec.journaled}
+        # The collections whose documents are not journaled whole.
+        self._partly = {
+            name
+            for name, spec in self._journaled.items()
+            if holds(is_unjournaled, cast(Descriptor, spec.message.DESCRIPTOR))
+        }
         self._clock = HybridClock(clock)
         self._caught_up = False
         # Keeps apart the ids of processes that read the same clock.
@@ -141,8 +152,8 @@ class Journaled:
             collection=write.collection,
             document_id=write.id,
             revision=revision if deleted else revision + 1,
-            before=before.body if before else b"",
-            after=write.message.SerializeToString() if isinstance(write, Put) else b"",
+            before=self._body(write.collection, before) if before else b"",
+            after=self._body(write.collection, write) if isinstance(write, Put) else b"",
             deleted=deleted,
             clock=clock,
             actor=call.caller.actor,
@@ -150,3 +161,9 @@ class Journaled:
             schema_version=_SCHEMA_VERSION,
         )
         return Put(JOURNAL.name, entry.id, entry, if_revision=0)
+
+    def _body(self, collection: str, document: Stored[Message] | Put) -> bytes:
+        """What the journal keeps of a document, in proto bytes."""
+        if collection in self._partly:
+            return without(is_unjournaled, document.message).SerializeToString()
+        return document.body if isinstance(document, Stored) else document.message.SerializeToString()
