@@ -57,7 +57,7 @@ class House:
         """What the product's wiring gets from the run instead, while the context is open."""
         stack = ExitStack()
         providers = dict.fromkeys(ModelProvider.values(), _Provider(self._simulation, self))
-        stack.enter_context(patch.object(messages, "open_providers", lambda settings: providers))
+        stack.enter_context(patch.object(messages, "open_providers", lambda *_: providers))
         stack.enter_context(patch.object(users, "Passwords", _Passwords))
         for module, name, bound in _SMALL:
             stack.enter_context(patch.object(module, name, bound))
@@ -95,6 +95,9 @@ class _Provider:
 
 class _Passwords:
     """In the place of bcrypt, which takes a quarter of a second and threads."""
+
+    def __init__(self, cost: int) -> None:
+        """`cost` costs nothing here."""
 
     async def hash(self, password: str) -> str:
         """See `Passwords.hash`."""
