@@ -20,8 +20,10 @@ from llmchat.personal_data.v1.personal_data_service_pb2 import DESCRIPTOR as PER
 from ulid import ULID
 
 from libs.common.access.access_keys import AccessKeys
+from libs.common.access.counts import Counts
 from libs.common.access.initial_limits import parse_limits
 from libs.common.access.limits import CountedLimits
+from libs.common.access.open import open_counts
 from libs.common.access.revocation_feed import RevocationFeed
 from libs.common.clock import Clock, wall_clock
 from libs.common.context import Verified
@@ -78,6 +80,7 @@ class Process:
         stack: AsyncExitStack,
         *,
         serves: Collection[str] = SERVICES,
+        counts: Counts | None = None,
     ) -> None:
         self.settings = settings
         self._serves = frozenset(serves)
@@ -94,7 +97,7 @@ class Process:
         self._personal_data = PersonalDataService()
         self.tokens = Tokens(keys.derive("tokens"), clock)
         self.revocations = Revocations(clock)
-        self.limits = CountedLimits(parse_limits(settings.limits))
+        self.limits = CountedLimits(parse_limits(settings.limits), counts)
         self._access_keys: AccessKeys | None = None
         self._tls = _tls(settings, serves)
         self.server = Server(
@@ -148,7 +151,7 @@ class Process:
         """Stubs of the other services, for calls in the name of `service`; one that is served here is called here."""
         here = self.server.address
         addresses = {name: here if name in self._serves else self.settings.address_of(name) for name in SERVICES}
-        channels = Channels(addresses, service, self.tokens, tls=self._tls)
+        channels = Channels(addresses, service, self.tokens, tls=self._tls, clock=self.clock)
         self.stack.push_async_callback(channels.close)
         return channels
 
@@ -254,7 +257,8 @@ async def open_process(
         if folder:
             stack.enter_context(hold_folder(folder, exclusive=not is_shared(settings.bus_url)))
         bus = await stack.enter_async_context(open_bus(settings.bus_url))
-        process = Process(settings, bus, _keys(settings, folder), clock, stack, serves=bootstraps)
+        counts = await stack.enter_async_context(open_counts(settings.bus_url))
+        process = Process(settings, bus, _keys(settings, folder), clock, stack, serves=bootstraps, counts=counts)
         for bootstrap in bootstraps.values():
             await bootstrap(process)
         await process.connect()

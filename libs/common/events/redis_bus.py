@@ -5,21 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 from redis.asyncio import Connection, RedisError
-from redis.asyncio.connection import parse_url
 from redis.exceptions import ResponseError
 from ulid import ULID
 
-from libs.common.errors import Invalid
 from libs.common.events.bus import Delivery, Gap, Sink
 from libs.common.events.followers import Followers
 from libs.common.events.outgoing import GAPS, Outgoing
+from libs.common.events.redis_address import RedisAddress
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +47,7 @@ async def open_redis_bus(
     Raises:
         Invalid: the URL is malformed.
     """
-    bus = RedisBus(_Address(url), heartbeat, patience, most_bytes)
+    bus = RedisBus(RedisAddress(url), heartbeat, patience, most_bytes)
     task = asyncio.create_task(bus.run())
     try:
         await bus.first_verdict()
@@ -70,7 +66,7 @@ class RedisBus:
     get a `Gap` first, in whatever process they are.
     """
 
-    def __init__(self, address: _Address, heartbeat: float, patience: float, most_bytes: int) -> None:
+    def __init__(self, address: RedisAddress, heartbeat: float, patience: float, most_bytes: int) -> None:
         self._address = address
         self._heartbeat = heartbeat
         self._patience = patience
@@ -237,48 +233,6 @@ class RedisBus:
             )
         self._is_up = False
         self._verdict.set()
-
-
-class _Address:
-    """Where Redis is, and the prefix of our channels there. Printed without secrets."""
-
-    def __init__(self, url: str) -> None:
-        malformed = Invalid("the bus's URL is malformed: redis://[[USER]:PASSWORD@]HOST[:PORT][/NUMBER]")
-        try:
-            # What these raise may quote the password.
-            parts, options = urlsplit(url), dict[str, Any](parse_url(url))
-        except ValueError:
-            raise malformed from None
-        number = re.fullmatch(r"/?(\d*)", parts.path)
-        parameters = parse_qs(parts.query, keep_blank_values=True)
-        if (
-            not parts.hostname
-            or number is None
-            or parts.fragment
-            or any(not one.startswith("ssl_") for one in parameters)
-        ):
-            raise malformed
-        self.prefix = f"llmchat.{int(number[1] or 0)}."
-        self._class = options.pop("connection_class", Connection)
-        # Pub/sub knows no databases. No time-outs of redis-py's: a reader waits for ever, and the heartbeat watches.
-        self._options = options | {"db": 0, "protocol": 2, "socket_timeout": None, "socket_connect_timeout": None}
-        try:
-            self._name = f"{parts.hostname}:{self.connection().port}"
-        except TypeError:
-            raise malformed from None
-
-    def __str__(self) -> str:
-        return self._name
-
-    def without_password(self, text: str) -> str:
-        """The text as a log may show it: a server that does not know a command quotes its arguments."""
-        password = self._options.get("password")
-        return text.replace(password, "…") if password else text
-
-    def connection(self) -> Connection:
-        """A connection that is not yet open."""
-        connection: Connection = self._class(**self._options)
-        return connection
 
 
 def _first_of(error: BaseException) -> BaseException:
