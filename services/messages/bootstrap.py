@@ -7,6 +7,7 @@ from functools import partial
 from llmchat.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from llmchat.messages.v1.messages_service_pb2 import DESCRIPTOR
 from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
+from llmchat.users.v1.users_service_pb2_grpc import UsersServiceStub
 
 from libs.common.process import Process
 from services.messages.collections import COLLECTIONS
@@ -30,7 +31,7 @@ async def bootstrap(process: Process) -> None:
     process.personal_data("messages", documents, PERSONAL_DATA)
     channels = process.channels("messages")
     threads = channels.stub("threads", ThreadsServiceStub)
-    providers = open_providers(settings)
+    providers = open_providers(settings, channels.stub("users", UsersServiceStub))
     for provider in providers.values():
         process.stack.push_async_callback(provider.close)
     models = Models(channels.stub("catalog", CatalogServiceStub), providers)

@@ -13,7 +13,8 @@ class MessagesSettings(BaseSettings):
 
     echo_tokens_per_second: float = Field(default=50, ge=0, description="Pace of the echo model; 0: as fast as it can.")
     openai_api_key: SecretStr | None = Field(
-        default=None, description="The key for OpenAI models; left out: they are off."
+        default=None,
+        description="The installation's key for OpenAI models, for people who have stored none of their own.",
     )
     openai_base_url: str | None = Field(default=None, description="Another OpenAI-compatible server than OpenAI's own.")
     openai_timeout: float = Field(default=60, gt=0, description="Seconds that the OpenAI server may be silent.")

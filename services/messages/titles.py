@@ -23,7 +23,7 @@ _INSTRUCTION = (
 _EXCERPT = 2000
 _LENGTH = 60
 _TEMPERATURE = 0.3
-_WORTH_A_RETRY = frozenset(("RATE_LIMITED", "OVERLOADED", "TIMEOUT", "PROVIDER_ERROR"))
+_WORTH_A_RETRY = frozenset(("RATE_LIMITED", "OVERLOADED", "TIMEOUT", "PROVIDER_ERROR", "PROVIDER_KEY_UNAVAILABLE"))
 
 
 async def suggest_title(
@@ -33,7 +33,7 @@ async def suggest_title(
 
     Raises:
         NotFound: no such thread of the user that the service acts for, nothing said in it, or no such model.
-        Precondition: the model is not available, or refuses.
+        Precondition: the model is not available, or refuses; or there is no key for it (reason PROVIDER_KEY_MISSING).
         Unavailable: the provider failed in a way that may pass.
     """
     if await known_conversation(documents, call, request.thread_id) is None:

@@ -235,10 +235,26 @@ async def test_a_cancelled_answer_closes_the_connection_upstream(anna: Person, o
     assert seen.ended.status == MESSAGE_STATUS_CANCELLED
 
 
-async def test_the_key_unlocks_the_models(tmp_path: Path) -> None:
-    """Without a key they are there, and say that they cannot be used."""
+async def test_without_any_key_an_answer_says_what_is_missing(tmp_path: Path) -> None:
     async with open_house(tmp_path / "data") as house:
         person = await house.person()
-        with refused(StatusCode.FAILED_PRECONDITION) as refusal:
-            await ask(person, await new_thread(person), "hello")
-        assert refusal.error.reason == "MODEL_UNAVAILABLE"
+        message = await stored(person, await ask(person, await new_thread(person), "hello"))
+        assert (message.status, message.error.code) == (MESSAGE_STATUS_FAILED, "PROVIDER_KEY_MISSING")
+        assert "SetProviderKey" in message.error.message
+
+
+async def test_a_model_that_no_provider_serves_is_refused(anna: Person) -> None:
+    thread_id = await new_thread(anna)
+    with refused(StatusCode.FAILED_PRECONDITION) as refusal:
+        await watch(
+            anna.messages.SendMessage(
+                SendMessageRequest(thread_id=thread_id, model_id="claude-3.5-sonnet", content="hello")
+            )
+        )
+    assert refusal.error.reason == "MODEL_UNAVAILABLE"
+
+
+async def test_what_only_the_model_is_refused_for_is_not_the_keys_fault(anna: Person, openai: StandInOpenAI) -> None:
+    openai.replies.append(Reply(status=403, error="model_not_found"))
+    message = await stored(anna, await ask(anna, await new_thread(anna), "hello"))
+    assert (message.status, message.error.code) == (MESSAGE_STATUS_FAILED, "PROVIDER_ERROR")

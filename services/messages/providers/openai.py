@@ -9,19 +9,23 @@ from openai.types.chat import ChatCompletionMessageParam
 
 from services.messages.providers.port import Prompt, ProviderError, Usage
 
+# Why a key that is good may be forbidden something.
+_NOT_THE_KEYS_FAULT = frozenset(("model_not_found", "unsupported_country_region_territory"))
+
 
 class OpenAIProvider:
     """Through the official SDK. `timeout` is in seconds of silence; `base_url` None means OpenAI's own server."""
 
-    def __init__(self, api_key: str, base_url: str | None, timeout: float) -> None:
-        # Retried by nobody: after the first token a retry would splice two answers.
-        self._client = openai.AsyncOpenAI(api_key=api_key, base_url=base_url, timeout=timeout, max_retries=0)
+    def __init__(self, base_url: str | None, timeout: float) -> None:
+        self._base_url = base_url
+        self._timeout = timeout
+        self._connections = openai.DefaultAsyncHttpxClient()
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Usage, None]:
         """See `Provider.stream`."""
         begun, finish_reason = False, ""
         try:
-            chunks = await self._client.chat.completions.create(
+            chunks = await self._client(prompt.api_key).chat.completions.create(
                 model=prompt.model,
                 messages=_messages(prompt),
                 # Stored within 0..1; OpenAI's range is 0..2.
@@ -48,7 +52,21 @@ class OpenAIProvider:
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._client.close()
+        await self._connections.aclose()
+
+    def _client(self, api_key: str) -> openai.AsyncOpenAI:
+        """For one prompt: it has the key, and shares the connections, which do not."""
+        client = openai.AsyncOpenAI(
+            api_key=api_key,
+            base_url=self._base_url,
+            http_client=self._connections,
+            timeout=self._timeout,
+            # Retried by nobody: after the first token a retry would splice two answers.
+            max_retries=0,
+        )
+        # What the SDK finds in the environment need not be the key's.
+        client.organization = client.project = None
+        return client
 
 
 def _messages(prompt: Prompt) -> list[ChatCompletionMessageParam]:
@@ -66,6 +84,8 @@ def _messages(prompt: Prompt) -> list[ChatCompletionMessageParam]:
 def _provider_error(error: Exception, begun: bool) -> ProviderError:
     """What `error` means, once the answer has `begun` or before; its words stay here: they may repeat the key."""
     match error:
+        case openai.PermissionDeniedError() if error.code in _NOT_THE_KEYS_FAULT:
+            return ProviderError("PROVIDER_ERROR", f"the provider refused the request ({error.code})")
         case openai.AuthenticationError() | openai.PermissionDeniedError():
             return ProviderError("AUTHENTICATION", "the provider refused the key")
         case openai.RateLimitError():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 
@@ -17,13 +17,17 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model is asked: oldest turn first, the question last. `temperature` is within 0..1, as stored."""
+    """What a model is asked: oldest turn first, the question last. `temperature` is within 0..1, as stored.
+
+    `api_key` is whose key the provider is asked with, where it takes keys: of this prompt alone, and never shown.
+    """
 
     model: str
     system: str
     turns: tuple[Turn, ...]
     temperature: float | None = None
     max_output_tokens: int | None = None
+    api_key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
