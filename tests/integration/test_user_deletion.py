@@ -47,8 +47,8 @@ from tests.standins.accounts import ADA, PASSWORD, registration
 DELETE_ME = DeleteUserRequest(id="me")
 # Two minutes at the pace of the house: it runs when it is met.
 LONG = " ".join(["word"] * 6_000)
-# Where a person's id may still be: in the journal, the answers of the last day, the audit log, in what says that they are
-# gone, and for the life of an access token in what says that theirs are good no more.
+# Where a person's id may still be: in the journal, the answers of the last day, the audit log, in what says that they
+# are gone, and for the life of an access token in what says that theirs are good no more.
 KEPT = {"journal", "requests", "tombstones", "audit_logs", "revocations"}
 
 
