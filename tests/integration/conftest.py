@@ -18,6 +18,7 @@ from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceS
 from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
 from llmchat.users.v1.users_service_pb2_grpc import UsersServiceStub
 
+from libs.common.clock import Clock, wall_clock
 from libs.common.crypto.tokens import Tokens
 from libs.common.process import Process, open_process
 from libs.common.settings import Settings
@@ -92,7 +93,7 @@ async def bearing(address: str, credential: str, user_id: str) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def open_house(folder: Path, *services: str, **changes: Any) -> AsyncIterator[House]:
+async def open_house(folder: Path, *services: str, clock: Clock = wall_clock, **changes: Any) -> AsyncIterator[House]:
     """The five services in this process on SQLite files in `folder`, or those that are named while the others are away.
 
     `changes` are settings that differ from those of most tests.
@@ -106,7 +107,8 @@ async def open_house(folder: Path, *services: str, **changes: Any) -> AsyncItera
         "pull_interval": 0.2,
         **{f"{name}_address": NOBODY for name in EMBEDDED},
     }
-    async with open_process(Settings(**settings | changes), served) as process, AsyncExitStack() as stack:
+    opened = open_process(Settings(**settings | changes), served, clock=clock)
+    async with opened as process, AsyncExitStack() as stack:
         yield House(process, stack)
 
 
