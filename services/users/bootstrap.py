@@ -22,6 +22,8 @@ from services.users.deletion import Deletion
 from services.users.key_rotation import KeyRotation
 from services.users.key_vault import KeyVault, master_ring
 from services.users.login import Login
+from services.users.openid_accounts import OpenIdSignIn
+from services.users.openid_tokens import IdTokens
 from services.users.password import PasswordChange
 from services.users.personal_data import PERSONAL_DATA
 from services.users.provider_key_check import ProviderKeyCheck
@@ -73,13 +75,18 @@ async def bootstrap(process: Process) -> None:
     vault = KeyVault(master_ring(master_keys, process.keys.derived("master")))
     rotation = KeyRotation(documents, outbox, vault)
     process.background(rotation.run)
+    openid = None
+    if settings.openid_issuers:
+        id_tokens = IdTokens(settings.openid_issuers, process.clock)
+        process.stack.push_async_callback(id_tokens.close)
+        openid = OpenIdSignIn(documents, outbox, passwords, sessions, id_tokens)
     service = UsersService(
         documents=documents,
         outbox=outbox,
         operations=channels.stub("operations", OperationsServiceStub),
         passwords=passwords,
         deletion=deletion,
-        sign_in=SignIn(Login(documents, outbox, passwords, throttle, sessions), sessions),
+        sign_in=SignIn(Login(documents, outbox, passwords, throttle, sessions), openid, sessions),
         sessions=sessions,
         password_change=PasswordChange(documents, outbox, passwords, throttle, sessions),
         provider_keys=ProviderKeys(documents, outbox, vault, ProviderKeyCheck(settings), rotation),
