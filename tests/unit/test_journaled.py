@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any, cast
 
 import pytest
+from google.protobuf.descriptor import Descriptor
+from llmchat.messages.v1.message_pb2 import Message
 from llmchat.store.v1.journal_pb2 import JournalEntry
 from llmchat.store.v1.lease_pb2 import Lease
 from llmchat.threads.v1.thread_pb2 import Thread
+from llmchat.users.stored.v1.user_pb2 import ProviderKey, UserRecord
 
 from libs.common.context import Call, Caller, enter_call
 from libs.common.errors import Conflict
+from libs.common.redaction import holds, is_unjournaled
 from libs.common.store.decorators.journaled import JOURNAL, Journaled
 from libs.common.store.hlc import HybridClock
 from libs.common.store.memory import MemoryStore
@@ -19,7 +24,8 @@ from libs.common.store.port import CollectionSpec, Delete, Put, Query, Store, Wr
 
 THREADS = CollectionSpec("threads", Thread)
 LEASES = CollectionSpec("leases", Lease, journaled=False)
-SPECS = (THREADS, LEASES, JOURNAL)
+USERS = CollectionSpec("users", UserRecord)
+SPECS = (THREADS, LEASES, USERS, JOURNAL)
 NOW = 1_700_000_000_000
 
 
@@ -100,6 +106,39 @@ async def test_what_is_not_journaled_leaves_nothing() -> None:
     assert await journal(store) == []
     await store.commit([Put("leases", "l", Lease(), 1), put("t", "one", 0)])
     assert [entry.collection for entry in await journal(store)] == ["threads"]
+
+
+def user(envelope: str) -> UserRecord:
+    record = UserRecord(id="u", username="ada@example.org")
+    record.api_keys.openai.CopyFrom(ProviderKey(encrypted_key=envelope, key_hash=f"hash of {envelope}", key_id="k"))
+    return record
+
+
+async def test_unjournaled_fields_are_in_no_entry_and_in_the_document_as_before() -> None:
+    store = journaled()
+    await store.commit([Put("users", "u", user("first"), 0)])
+    await store.commit([Put("users", "u", user("second"), 1)])
+    stored = await store.get(USERS, "u")
+    await store.commit([Delete("users", "u", 2)])
+
+    entries = await journal(store)
+    assert stored is not None
+    assert stored.message == user("second")
+    kept = user("")
+    kept.api_keys.openai.ClearField("key_hash")
+    expected = kept.SerializeToString()
+    assert [(entry.before, entry.after) for entry in entries] == [
+        (b"", expected),
+        (expected, expected),
+        (expected, b""),
+    ]
+    assert not any(word in entry.SerializeToString() for entry in entries for word in (b"first", b"second"))
+
+
+@pytest.mark.parametrize(("message", "expected"), [(UserRecord, True), (ProviderKey, True), (Message, False)])
+def test_which_messages_are_not_journaled_whole_is_known_beforehand(message: type[Any], expected: bool) -> None:
+    # A message of the messages service may hold a Struct, which holds its own kind.
+    assert holds(is_unjournaled, cast(Descriptor, message.DESCRIPTOR)) is expected
 
 
 async def test_deleting_nothing_leaves_nothing() -> None:

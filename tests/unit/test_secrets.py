@@ -62,11 +62,17 @@ def test_a_malformed_key_is_refused_and_not_shown(setting: str) -> None:
     assert not setting or setting not in caught.value.text
 
 
-def test_a_malformed_key_file_is_refused_and_left_alone(tmp_path: Path) -> None:
+def test_a_malformed_key_is_told_by_the_name_of_its_setting() -> None:
+    for setting in ("hunter2", f"{KEY.encoded},hunter2", f"{KEY.encoded},{KEY.encoded}"):
+        with pytest.raises(errors.Invalid, match=r"^LLMCHAT_SECRET_KEY"):
+            KeyRing.parse(setting, "LLMCHAT_SECRET_KEY")
+
+
+def test_a_malformed_key_file_is_refused_by_its_name_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "secret.key"
     path.write_bytes(b"\xffnot a key")
 
-    with pytest.raises(errors.Invalid):
+    with pytest.raises(errors.Invalid, match=r"secret\.key must be base64 of 32 bytes"):
         KeyRing.load_or_create(path)
     assert path.read_bytes() == b"\xffnot a key"
 
