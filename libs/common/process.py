@@ -16,15 +16,18 @@ from llmchat.events.v1.events_service_pb2 import DESCRIPTOR as EVENTS_DESCRIPTOR
 from llmchat.events.v1.events_service_pb2 import PullEventsRequest, PullEventsResponse
 from llmchat.events.v1.events_service_pb2_grpc import EventsServiceStub
 from llmchat.integrity.v1.integrity_service_pb2 import DESCRIPTOR as INTEGRITY_DESCRIPTOR
+from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
 from llmchat.personal_data.v1.personal_data_service_pb2 import DESCRIPTOR as PERSONAL_DATA_DESCRIPTOR
 from ulid import ULID
 
 from libs.common.access.access_keys import AccessKeys
+from libs.common.access.config_feed import FollowedConfig
 from libs.common.access.counts import Counts
+from libs.common.access.feed import Feed, Followed
 from libs.common.access.initial_limits import parse_limits
 from libs.common.access.limits import CountedLimits
 from libs.common.access.open import open_counts
-from libs.common.access.revocation_feed import RevocationFeed
+from libs.common.access.revocation_feed import FollowedRevocations
 from libs.common.clock import Clock, wall_clock
 from libs.common.context import Verified
 from libs.common.crypto.keys import KeyRing
@@ -205,17 +208,22 @@ class Process:
         self._background.append(work)
 
     async def connect(self) -> None:
-        """Learns who is out, and by whom access keys are known: from the users service, here or elsewhere.
+        """Learns who is out and by whom access keys are known from the users service, and the limits from operations.
 
         Raises:
-            Precondition: it is neither served here nor has an address.
+            Precondition: one of them is neither served here nor has an address.
         """
-        access = self.channels(min(self._serves)).stub("users", AccessServiceStub)
+        channels = self.channels(min(self._serves.intersection(SERVICES)))
+        access = channels.stub("users", AccessServiceStub)
         self._access_keys = AccessKeys(access, self.revocations, self.clock)
-        feed = RevocationFeed(self.revocations, access, self.bus, interval=self.settings.pull_interval)
-        if "users" not in self._serves:
-            await feed.look_first()
-        self.background(feed.run)
+        followed: dict[str, Followed] = {
+            "users": FollowedRevocations(self.revocations, access),
+            "operations": FollowedConfig(self.limits, channels.stub("operations", OperationsServiceStub)),
+        }
+        feeds = {owner: Feed(one, self.bus, self.settings.pull_interval) for owner, one in followed.items()}
+        await asyncio.gather(*(feed.look_first() for owner, feed in feeds.items() if owner not in self._serves))
+        for feed in feeds.values():
+            self.background(feed.run)
 
     async def start(self) -> None:
         """Serves, then starts the background work.

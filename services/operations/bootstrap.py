@@ -36,7 +36,8 @@ async def bootstrap(process: Process) -> None:
     process.consume("operations", documents, channels, subscriptions(changes))
     process.server.on_stopping.append(changes.close)
     descriptor = operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"]
-    service = OperationsService(
-        documents, changes, IntegrityCheck(channels), UserDataExport(documents, outbox, channels), SystemConfigs()
-    )
+    config = SystemConfigs(documents, outbox, process.bus, process.limits)
+    await config.load()
+    export = UserDataExport(documents, outbox, channels)
+    service = OperationsService(documents, changes, IntegrityCheck(channels), export, config)
     process.server.add(descriptor, service)

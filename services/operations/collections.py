@@ -5,6 +5,7 @@ from __future__ import annotations
 from llmchat.operations.stored.v1.system_pb2 import RemovedTotals
 from llmchat.operations.v1.audit_event_pb2 import AuditEvent
 from llmchat.operations.v1.operation_pb2 import Operation
+from llmchat.operations.v1.system_config_pb2 import SystemConfig
 
 from libs.common.store.port import CollectionSpec, Index
 
@@ -24,6 +25,9 @@ OPERATIONS = CollectionSpec(
 # Holds the totals of what deleted people had.
 SYSTEM = CollectionSpec("system", RemovedTotals)
 
+# Holds the one configuration.
+SYSTEM_CONFIG = CollectionSpec("system_config", SystemConfig)
+
 # Appended to, and never changed.
 AUDIT_LOGS = CollectionSpec(
     "audit_logs",
@@ -38,4 +42,4 @@ AUDIT_LOGS = CollectionSpec(
     ),
 )
 
-COLLECTIONS = (OPERATIONS, SYSTEM, AUDIT_LOGS)
+COLLECTIONS = (OPERATIONS, SYSTEM, SYSTEM_CONFIG, AUDIT_LOGS)
