@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping, Sequence
 
 import typer
 from rich.console import Console
 
-from libs.client.commands.account import delete_account, login, register
+from libs.client.commands import keys, provider_key
+from libs.client.commands.account import delete_account, login, logout, register
+from libs.client.commands.admin import accounts, system
 from libs.client.commands.browse import history, models, threads
 from libs.client.commands.chat import chat
 from libs.client.commands.check import check
 from libs.client.commands.demo import demo
 from libs.client.commands.events import list_events, replay
+from libs.client.commands.export import export
+from libs.client.commands.sessions import password, sessions
 from libs.client.commands.up import up
 from libs.client.printing import print_error
 from libs.common.errors import DomainError
+
+Command = Callable[..., None]
+
+# Headings of the help.
+_ACCOUNT = "Your account"
+_OPERATORS = "For operators, with the installation's secret key"
 
 
 def build() -> typer.Typer:
@@ -26,13 +37,32 @@ def build() -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    for command in (up, chat, threads, history, models, login, register, delete_account, demo, check):
-        app.command()(command)
-    events = typer.Typer(invoke_without_command=True)
-    events.callback()(list_events)
-    events.command()(replay)
-    app.add_typer(events, name="events")
+    _add(app, (up, chat, threads, history, models, demo))
+    _add(app, (register, login, logout, sessions, password, export, delete_account), _ACCOUNT)
+    _add_group(app, "keys", keys.list_keys, {"create": keys.create, "revoke": keys.revoke}, _ACCOUNT)
+    stored: dict[str, Command] = {"set": provider_key.set_key, "delete": provider_key.delete}
+    _add_group(app, "provider-key", provider_key.list_keys, stored, _ACCOUNT)
+    _add(app, (check,), _OPERATORS)
+    _add_group(app, "events", list_events, {"replay": replay}, _OPERATORS)
+    admin = typer.Typer(help="Look after accounts and limits.", no_args_is_help=True)
+    _add(admin, (accounts.users, accounts.suspend, accounts.reactivate, accounts.role, accounts.export))
+    _add(admin, (accounts.delete, system.audit, system.limits, system.reencrypt))
+    app.add_typer(admin, name="admin", rich_help_panel=_OPERATORS)
     return app
+
+
+def _add(app: typer.Typer, commands: Sequence[Command], panel: str | None = None) -> None:
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+
+
+def _add_group(app: typer.Typer, name: str, alone: Command, commands: Mapping[str, Command], panel: str) -> None:
+    """A group of commands whose name alone is one, too."""
+    group = typer.Typer(invoke_without_command=True)
+    group.callback()(alone)
+    for word, command in commands.items():
+        group.command(word)(command)
+    app.add_typer(group, name=name, rich_help_panel=panel)
 
 
 def main() -> None:

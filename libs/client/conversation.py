@@ -14,15 +14,8 @@ from rich.text import Text
 
 from libs.client.answer import Answer
 from libs.client.client import Client
-from libs.client.printing import (
-    models_table,
-    print_end,
-    print_error,
-    print_message,
-    print_note,
-    printable,
-    threads_table,
-)
+from libs.client.printing import print_end, print_error, print_message, print_note, printable
+from libs.client.tables import models_table, threads_table
 from libs.common.errors import DomainError, Unauthenticated
 
 HELP = """\

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import grpc.aio
 from llmchat.operations.v1 import operations_service_pb2 as operations
 from llmchat.operations.v1.operation_pb2 import OPERATION_STATUS_PENDING, OPERATION_STATUS_RUNNING, Operation
 
 from libs.client.backoff import Backoff
-from libs.client.calls import broken, new_request_id
+from libs.client.calls import Calls, broken, new_request_id
 from libs.client.connection import Connection
 from libs.common.errors import DeadlineExceeded, DomainError, Unavailable
 from libs.common.rpc.status import from_rpc_error
+
+if TYPE_CHECKING:
+    # Exists in the type stubs only: at run time it is the one stub of both kinds of channels.
+    from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceAsyncStub
 
 _UNDER_WAY = (OPERATION_STATUS_PENDING, OPERATION_STATUS_RUNNING)
 
@@ -36,26 +41,33 @@ class Operations(Connection):
         request = operations.CancelOperationRequest(id=id, request_id=new_request_id())
         return await self._calls.unary(self._operations.CancelOperation, request)
 
-    async def watch_operation(self, id: str) -> AsyncIterator[Operation]:
+    def watch_operation(self, id: str) -> AsyncIterator[Operation]:
         """The operation as it is, then after each change, until it has ended; a broken watch is opened again."""
-        backoff = Backoff(self._patience)
-        seen: Operation | None = None
-        while seen is None or seen.status in _UNDER_WAY:
-            watch = self._calls.stream(self._operations.WatchOperation, operations.WatchOperationRequest(id=id))
-            failure: DomainError = Unavailable("the watch closed before the operation ended")
-            try:
-                async for operation in watch:
-                    backoff.restart()
-                    if operation != seen:
-                        seen = operation
-                        yield operation
-            except (Unavailable, DeadlineExceeded) as error:
-                failure = error
-            except grpc.aio.AioRpcError as error:
-                failure = from_rpc_error(error)
-                if not broken(error):
-                    raise failure from error
-            finally:
-                watch.cancel()
-            if (seen is None or seen.status in _UNDER_WAY) and not await backoff.pause():
-                raise failure
+        return watch_operation(self._calls, self._operations, id, self._patience)
+
+
+async def watch_operation(
+    calls: Calls, stub: OperationsServiceAsyncStub, id: str, patience: float
+) -> AsyncIterator[Operation]:
+    """See `Operations.watch_operation`; a broken watch is tried again for `patience` seconds."""
+    backoff = Backoff(patience)
+    seen: Operation | None = None
+    while seen is None or seen.status in _UNDER_WAY:
+        watch = calls.stream(stub.WatchOperation, operations.WatchOperationRequest(id=id))
+        failure: DomainError = Unavailable("the watch closed before the operation ended")
+        try:
+            async for operation in watch:
+                backoff.restart()
+                if operation != seen:
+                    seen = operation
+                    yield operation
+        except (Unavailable, DeadlineExceeded) as error:
+            failure = error
+        except grpc.aio.AioRpcError as error:
+            failure = from_rpc_error(error)
+            if not broken(error):
+                raise failure from error
+        finally:
+            watch.cancel()
+        if (seen is None or seen.status in _UNDER_WAY) and not await backoff.pause():
+            raise failure

@@ -1,4 +1,4 @@
-"""What an operator asks of a running system: whether its documents hold together, and which events wait."""
+"""What an operator asks of a running system, and does to it: its documents, its events, its accounts, its limits."""
 
 from __future__ import annotations
 
@@ -6,14 +6,25 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
 import grpc.aio
+from google.protobuf.field_mask_pb2 import FieldMask
 from llmchat.events.v1.events_service_pb2 import ListEventsRequest, ReplayEventRequest
 from llmchat.events.v1.events_service_pb2_grpc import EventsServiceStub
-from llmchat.operations.v1.operations_service_pb2 import CheckIntegrityRequest, CheckIntegrityResponse
+from llmchat.operations.v1 import operations_service_pb2 as operations
+from llmchat.operations.v1.audit_event_pb2 import AuditEvent
+from llmchat.operations.v1.operation_pb2 import Operation
+from llmchat.operations.v1.operations_service_pb2 import EXPORT_FORMAT_JSON_LINES, ExportFormat
 from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
+from llmchat.operations.v1.system_config_pb2 import SystemConfig
 from llmchat.store.v1.outbox_pb2 import OutboxEvent
+from llmchat.users.v1 import users_service_pb2 as users
+from llmchat.users.v1.user_pb2 import User, UserRole
+from llmchat.users.v1.users_service_pb2_grpc import UsersServiceStub
 
 from libs.client.authorization import of_token
 from libs.client.calls import Calls, new_request_id
+from libs.client.export import export_of
+from libs.client.operations import watch_operation
+from libs.common.clock import timestamp
 from libs.common.errors import NotFound
 from libs.common.rpc.status import from_rpc_error
 from libs.common.rpc.tls import Tls
@@ -23,6 +34,8 @@ if TYPE_CHECKING:
     from llmchat.events.v1.events_service_pb2_grpc import EventsServiceAsyncStub
 
 _PAGE_SIZE = 100
+# Seconds that a broken watch is tried again before it is given up.
+_PATIENCE = 60.0
 
 
 class Operator:
@@ -42,6 +55,7 @@ class Operator:
     ) -> None:
         self._calls = Calls(of_token(token), timeout=timeout, tls=tls)
         self._operations = OperationsServiceStub(self._calls.channel(addresses["operations"], "operations"))
+        self._users = UsersServiceStub(self._calls.channel(addresses["users"], "users"))
         self._events = {
             service: EventsServiceStub(self._calls.channel(place, service)) for service, place in addresses.items()
         }
@@ -52,9 +66,9 @@ class Operator:
     async def __aexit__(self, *exc: object) -> None:
         await self._calls.close()
 
-    async def check(self, services: Sequence[str] = ()) -> AsyncIterator[CheckIntegrityResponse]:
+    async def check(self, services: Sequence[str] = ()) -> AsyncIterator[operations.CheckIntegrityResponse]:
         """The steps of a check of some services, all where none is named; the last one is the summary."""
-        steps = self._calls.stream(self._operations.CheckIntegrity, CheckIntegrityRequest(services=services))
+        steps = self._calls.stream(self._operations.CheckIntegrity, operations.CheckIntegrityRequest(services=services))
         try:
             async for step in steps:
                 yield step
@@ -75,6 +89,88 @@ class Operator:
         request = ReplayEventRequest(id=event_id, request_id=new_request_id())
         # An event's id ends with its owner's name.
         return await self._calls.unary(self._events_of(event_id.rpartition(".")[2]).ReplayEvent, request)
+
+    async def list_users(self, *, username: str = "") -> AsyncIterator[User]:
+        """All accounts, newest first, or the one with the username."""
+        request = users.ListUsersRequest(username=username, page_size=_PAGE_SIZE)
+        async for page in self._calls.pages(self._users.ListUsers, request):
+            for user in page.users:
+                yield user
+
+    async def suspend(self, user_id: str, reason: str) -> User:
+        """Shuts a person out, who is shown the reason. Nothing of theirs is lost."""
+        request = users.SuspendUserRequest(id=user_id, reason=reason, request_id=new_request_id())
+        return await self._calls.unary(self._users.SuspendUser, request)
+
+    async def reactivate(self, user_id: str) -> User:
+        """Lets a suspended person sign in again."""
+        request = users.ReactivateUserRequest(id=user_id, request_id=new_request_id())
+        return await self._calls.unary(self._users.ReactivateUser, request)
+
+    async def set_role(self, user_id: str, role: UserRole) -> User:
+        """Makes a person an administrator, or an administrator a person again."""
+        request = users.SetUserRoleRequest(id=user_id, role=role, request_id=new_request_id())
+        return await self._calls.unary(self._users.SetUserRole, request)
+
+    async def delete_user(self, user_id: str) -> Operation:
+        """Deletes anyone's account with everything of it, as far as the operation says."""
+        request = users.DeleteUserRequest(id=user_id, request_id=new_request_id())
+        return await self._calls.unary(self._users.DeleteUser, request)
+
+    def watch_operation(self, id: str) -> AsyncIterator[Operation]:
+        """Anyone's operation as it is, then after each change, until it has ended."""
+        return watch_operation(self._calls, self._operations, id, _PATIENCE)
+
+    def export(self, user_id: str, format: ExportFormat = EXPORT_FORMAT_JSON_LINES) -> AsyncIterator[bytes]:
+        """Everything of anyone's, without secrets: a file in pieces of whole lines."""
+        return export_of(self._calls, self._operations, user_id, format)
+
+    async def reencrypt_provider_keys(self) -> users.ReencryptProviderKeysResponse:
+        """Encrypts every provider key under the current master key."""
+        request = users.ReencryptProviderKeysRequest(request_id=new_request_id())
+        return await self._calls.unary(self._users.ReencryptProviderKeys, request)
+
+    async def audit_events(
+        self,
+        *,
+        user_id: str = "",
+        entity: tuple[str, str] = ("", ""),
+        action: str = "",
+        since: int | None = None,
+        until: int | None = None,
+    ) -> AsyncIterator[AuditEvent]:
+        """What was done that is sensitive, newest first.
+
+        Args:
+            user_id: whose account it concerns; each of these left out: any.
+            entity: the kind and id of what it was done to.
+            action: what was done: `user.login`.
+            since: from this moment on, in milliseconds of the epoch.
+            until: before this moment.
+        """
+        request = operations.ListAuditEventsRequest(
+            page_size=_PAGE_SIZE,
+            user_id=user_id,
+            entity_type=entity[0],
+            entity_id=entity[1],
+            action=action,
+            since=None if since is None else timestamp(since),
+            until=None if until is None else timestamp(until),
+        )
+        async for page in self._calls.pages(self._operations.ListAuditEvents, request):
+            for event in page.audit_events:
+                yield event
+
+    async def system_config(self) -> SystemConfig:
+        """The configuration in force."""
+        return await self._calls.unary(self._operations.GetSystemConfig, operations.GetSystemConfigRequest())
+
+    async def update_system_config(self, config: SystemConfig, paths: Sequence[str]) -> SystemConfig:
+        """Changes the fields named by `paths` to those of `config`; Stale when its etag is set and not current."""
+        request = operations.UpdateSystemConfigRequest(
+            system_config=config, update_mask=FieldMask(paths=paths), request_id=new_request_id()
+        )
+        return await self._calls.unary(self._operations.UpdateSystemConfig, request)
 
     def _events_of(self, owner: str) -> EventsServiceAsyncStub:
         if owner not in self._events:

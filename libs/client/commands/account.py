@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated
 
@@ -76,7 +77,7 @@ def delete_account(
             typer.confirm(f"Delete {user.username} and all of its conversations, for good?", abort=True)
         operation = runner.run(client.delete_user())
         runner.run(kept_session(client.address).forget(user.username))
-        runner.run(_watch(client, operation, Console(highlight=False)))
+        runner.run(follow_deletion(client.watch_operation(operation.id), Console(highlight=False)))
 
 
 def open_account(runner: asyncio.Runner, client: Client, username: str, name: str, password: str) -> None:
@@ -119,9 +120,10 @@ def enter_by_asking(runner: asyncio.Runner, client: Client, username: str, *, pa
         open_account(runner, client, username, "", password)
 
 
-async def _watch(client: Client, deletion: Operation, console: Console) -> None:
+async def follow_deletion(states: AsyncIterator[Operation], console: Console) -> None:
+    """Tells how far the deletion of an account is, until it has ended."""
     try:
-        async for operation in client.watch_operation(deletion.id):
+        async for operation in states:
             print_note(console, f"{operation.progress} %")
     except (NotFound, Unauthenticated):
         print_note(console, "the account is closed; what it held goes as soon as the services hear of it")

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 from llmchat.threads.v1.thread_pb2 import Thread
 from rich.console import Console
 
 from libs.client.client import Client
+from libs.client.commands.collecting import all_of
 from libs.client.commands.connection import DEFAULT_ADDRESS, Address, connected, signed_in
-from libs.client.printing import models_table, print_message, print_note, print_thread_change, threads_table
-
-Item = TypeVar("Item")
+from libs.client.printing import print_message, print_note, print_thread_change
+from libs.client.tables import models_table, threads_table
 
 
 def threads(
@@ -29,7 +29,7 @@ def threads(
             with suppress(KeyboardInterrupt):
                 runner.run(_watch_threads(client, console))
         else:
-            _print_threads(console, runner.run(_all(client.list_threads(archived=archived))))
+            _print_threads(console, runner.run(all_of(client.list_threads(archived=archived))))
 
 
 def history(
@@ -37,7 +37,7 @@ def history(
 ) -> None:
     """Print a conversation from its beginning."""
     with signed_in(address) as (runner, client):
-        messages = runner.run(_all(client.list_messages(thread)))
+        messages = runner.run(all_of(client.list_messages(thread)))
     console = Console(highlight=False)
     for message in messages:
         print_message(console, message)
@@ -46,7 +46,7 @@ def history(
 def models(address: Address = DEFAULT_ADDRESS) -> None:
     """List the models to talk with."""
     with connected(address) as (runner, client):
-        found = runner.run(_all(client.list_models()))
+        found = runner.run(all_of(client.list_models()))
     Console(highlight=False).print(models_table(found))
 
 
@@ -68,7 +68,3 @@ async def _watch_threads(client: Client, console: Console) -> None:
             print_thread_change(console, change)
         else:
             begin.append(change.thread)
-
-
-async def _all(items: AsyncIterator[Item]) -> list[Item]:
-    return [item async for item in items]

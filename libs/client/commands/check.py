@@ -12,7 +12,8 @@ from rich.console import Console
 
 from libs.client.commands.connection import DEFAULT_ADDRESS, Address, places_of, require_serving
 from libs.client.commands.operating import DEFAULT_DATA, Data, open_operator
-from libs.client.printing import orphans_table, print_note
+from libs.client.printing import print_note
+from libs.client.tables import orphans_table
 
 
 def check(

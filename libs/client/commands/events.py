@@ -14,7 +14,8 @@ from rich.console import Console
 from libs.client.commands.connection import DEFAULT_ADDRESS, Address
 from libs.client.commands.operating import DEFAULT_DATA, Data, open_operator
 from libs.client.operator import Operator
-from libs.client.printing import events_table, print_error, print_note
+from libs.client.printing import print_error, print_note
+from libs.client.tables import events_table
 from libs.common.errors import DeadlineExceeded, Unavailable
 from libs.common.settings import SERVICES
 

@@ -28,15 +28,15 @@ Data = Annotated[
 DEFAULT_DATA = Path("data")
 
 
-def open_operator(address: str, data: Path) -> Operator:
-    """An operator's connection to the services; opened on the running loop.
+def open_operator(address: str, data: Path, *, timeout: float = _CALL) -> Operator:
+    """An operator's connection to the services, with the seconds that a call may take; opened on the running loop.
 
     Raises:
         Unauthenticated: there is no key here. None is made.
         Invalid: what is there is no key.
     """
     token, _ = Tokens(_keys(data).derive("tokens")).issue_user("operator", True, _TOKEN_LIFE)
-    return Operator(places_of(address), token=token, tls=Tls.of(os.environ), timeout=_CALL)
+    return Operator(places_of(address), token=token, tls=Tls.of(os.environ), timeout=timeout)
 
 
 def _keys(data: Path) -> KeyRing:

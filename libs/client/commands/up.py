@@ -14,8 +14,9 @@ from rich.console import Console
 
 from libs.client.apart import Apart
 from libs.client.commands.connection import DEFAULT_ADDRESS
-from libs.client.printing import print_note, replicas_table
+from libs.client.printing import print_note
 from libs.client.server_process import free_ports, serving
+from libs.client.tables import replicas_table
 from libs.common.errors import Invalid, Unavailable
 from libs.common.settings import address_setting
 
