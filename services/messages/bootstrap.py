@@ -58,5 +58,5 @@ async def bootstrap(process: Process) -> None:
     process.consume("messages", documents, channels, subscriptions(generations, outbox))
     process.server.on_stopping += (generations.prepare_to_stop, hub.close)
     streams = Streams(documents, hub, generations, settings.watchdog)
-    service = MessagesService(documents, models, threads, generations, streams)
+    service = MessagesService(documents, models, threads, generations, streams, process.limits)
     process.server.add(DESCRIPTOR.services_by_name["MessagesService"], service)

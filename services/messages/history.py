@@ -12,7 +12,7 @@ from libs.common.errors import Invalid
 from libs.common.store.port import Cursor, Query
 from services.messages.collections import MESSAGES
 from services.messages.providers.port import Prompt, Turn
-from services.messages.rules import text_of
+from services.messages.rules import text_of, text_tokens
 
 _PAGE = 50
 # What roles and separators cost, in tokens a message.
@@ -20,8 +20,8 @@ _OVERHEAD = 4
 
 
 def estimate_tokens(text: str) -> int:
-    """An estimate that needs no tokenizer: four characters a token, rounded up, and a little for the message itself."""
-    return -(-len(text) // 4) + _OVERHEAD
+    """Of a text as a message: a little for the message itself."""
+    return text_tokens(text) + _OVERHEAD
 
 
 def context_budget(model: ModelConfig) -> int:

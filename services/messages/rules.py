@@ -12,7 +12,7 @@ from llmchat.messages.v1.message_pb2 import (
 
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
-from libs.common.errors import NotFound
+from libs.common.errors import Exhausted, Invalid, NotFound
 from services.messages.collections import CONVERSATIONS
 
 _ENDED = frozenset((MESSAGE_STATUS_COMPLETE, MESSAGE_STATUS_FAILED, MESSAGE_STATUS_CANCELLED))
@@ -26,6 +26,32 @@ def has_ended(message: Message) -> bool:
 def text_of(message: Message) -> str:
     """What the message says, whoever says it."""
     return message.content or message.tokens.text
+
+
+def text_tokens(text: str) -> int:
+    """An estimate that needs no tokenizer: four characters a token, rounded up."""
+    return -(-len(text) // 4)
+
+
+def require_short(content: str, most: int) -> None:
+    """Refuses a question of more than `most` estimated tokens; 0: it may be as long as it likes.
+
+    Raises:
+        Invalid: it is (reason MESSAGE_TOO_LONG).
+    """
+    if most and text_tokens(content) > most:
+        text = f"has about {text_tokens(content)} tokens, and a message may have {most}"
+        raise Invalid.field("content", text, reason="MESSAGE_TOO_LONG")
+
+
+def require_room(conversation: Conversation, most: int) -> None:
+    """Refuses a question and its answer beyond `most` messages of a thread; 0: there may be any number.
+
+    Raises:
+        Exhausted: the thread is full (reason TOO_MANY_MESSAGES).
+    """
+    if most and conversation.last_position + 2 > most:
+        raise Exhausted(f"a thread may have {most} messages: begin another one", reason="TOO_MANY_MESSAGES")
 
 
 def thread_not_found(thread_id: str) -> NotFound:

@@ -17,6 +17,7 @@ from llmchat.messages.v1.messages_service_pb2 import BUSY_POLICY_INTERRUPT, Send
 from llmchat.threads.v1.threads_service_pb2 import GetThreadRequest
 from ulid import ULID
 
+from libs.common.access.limits import CountedLimits
 from libs.common.clock import timestamp
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
@@ -26,7 +27,7 @@ from services.messages.collections import CONVERSATIONS, MESSAGES
 from services.messages.generations import Generations
 from services.messages.history import require_fits
 from services.messages.models import Models
-from services.messages.rules import known_conversation, require_own
+from services.messages.rules import known_conversation, require_own, require_room, require_short
 from services.messages.turns import take_turn
 
 if TYPE_CHECKING:
@@ -37,27 +38,35 @@ class Sending:
     """Stores what is sent and starts or queues its answer."""
 
     def __init__(
-        self, documents: Documents, models: Models, threads: ThreadsServiceAsyncStub, generations: Generations
+        self,
+        documents: Documents,
+        models: Models,
+        threads: ThreadsServiceAsyncStub,
+        generations: Generations,
+        limits: CountedLimits,
     ) -> None:
         self._documents = documents
         self._models = models
         self._threads = threads
         self._generations = generations
+        self._limits = limits
 
     async def send(self, call: Call, request: SendMessageRequest) -> SendReceipt:
         """The ids of question and answer; a repeat with the same `request_id` gets those of the first one.
 
         Raises:
             NotFound: no such thread of the caller's, or no such model.
-            Invalid: the question is longer than the model's context, or the `request_id` was used otherwise.
+            Invalid: the question is longer than the model's context or than the system's limit (reasons
+                CONTEXT_TOO_LONG, MESSAGE_TOO_LONG), or the `request_id` was used otherwise.
             Precondition: the model is not available, or still answering here (reasons MODEL_UNAVAILABLE, THREAD_BUSY).
-            Exhausted: too many messages wait already.
+            Exhausted: too many messages wait already, or the thread is full (reasons QUEUE_FULL, TOO_MANY_MESSAGES).
             Unavailable: this process is stopping.
         """
 
         # All that may be refused is asked here: a repeat attaches, whatever has become of thread and model.
         async def store(unit: Unit) -> SendReceipt:
             self._generations.require_open()
+            require_short(request.content, self._limits.current.max_tokens_per_message)
             model = await self._models.get(request.model_id)
             self._models.provider(model)
             require_fits(model, request.system_prompt, request.content)
@@ -73,6 +82,7 @@ class Sending:
             conversation = Conversation(id=request.thread_id, user_id=call.caller.user_id)
         require_own(conversation, call)
         await require_alive(unit, "user", call.caller.user_id)
+        require_room(conversation, self._limits.current.max_messages_per_thread)
 
         now = timestamp(unit.now)
         question = Message(

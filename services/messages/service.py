@@ -18,6 +18,7 @@ from llmchat.messages.v1.messages_service_pb2 import (
     SuggestTitleResponse,
 )
 
+from libs.common.access.limits import CountedLimits
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
 from libs.common.documents.ownership import read_owned
@@ -45,12 +46,13 @@ class MessagesService:
         threads: ThreadsServiceAsyncStub,
         generations: Generations,
         streams: Streams,
+        limits: CountedLimits,
     ) -> None:
         self._documents = documents
         self._models = models
         self._threads = threads
         self._generations = generations
-        self._sending = Sending(documents, models, threads, generations)
+        self._sending = Sending(documents, models, threads, generations, limits)
         self._streams = streams
 
     async def SendMessage(self, request: SendMessageRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:

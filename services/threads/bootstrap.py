@@ -25,4 +25,4 @@ async def bootstrap(process: Process) -> None:
     process.consume("threads", documents, process.channels("threads"), subscriptions(changes, outbox))
     process.server.on_stopping.append(changes.close)
     descriptor = threads_service_pb2.DESCRIPTOR.services_by_name["ThreadsService"]
-    process.server.add(descriptor, ThreadsService(documents, changes, outbox))
+    process.server.add(descriptor, ThreadsService(documents, changes, outbox, process.limits))

@@ -18,6 +18,7 @@ from llmchat.threads.v1.threads_service_pb2 import (
     WatchThreadsRequest,
 )
 
+from libs.common.access.limits import CountedLimits
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
 from libs.common.documents.ownership import read_owned
@@ -33,14 +34,16 @@ from services.threads.watching import watch_threads
 class ThreadsService:
     """Thin: each method hands its request to the use case of that name."""
 
-    def __init__(self, documents: Documents, changes: Changes, outbox: Outbox) -> None:
+    def __init__(self, documents: Documents, changes: Changes, outbox: Outbox, limits: CountedLimits) -> None:
         self._documents = documents
         self._changes = changes
         self._outbox = outbox
+        self._limits = limits
 
     async def CreateThread(self, request: CreateThreadRequest, call: Call) -> Thread:
         async def create(unit: Unit) -> Thread:
-            return await threads.create_thread(unit, self._changes, call.caller, request)
+            most = self._limits.current.max_threads_per_user
+            return await threads.create_thread(unit, self._changes, call.caller, request, most=most)
 
         return await self._documents.once(call, request, Thread, create)
 

@@ -12,8 +12,10 @@ from llmchat.catalog.v1.model_config_pb2 import MODEL_PROVIDER_ECHO, ModelConfig
 from llmchat.messages.stored.v1.stream_pb2 import Chunk
 from llmchat.messages.v1.message_pb2 import Message
 from llmchat.messages.v1.messages_service_pb2 import BUSY_POLICY_ENQUEUE, BusyPolicy, SendMessageRequest
+from llmchat.operations.v1.system_config_pb2 import SystemLimits
 from llmchat.store.v1.lease_pb2 import Lease
 
+from libs.common.access.limits import CountedLimits
 from libs.common.context import Call, Caller
 from libs.common.crypto.requests import RequestSeal
 from libs.common.documents.documents import Documents
@@ -105,7 +107,8 @@ class Replica:
             stop_grace=stop_grace,
             failpoints=Failpoints.parse(failpoints),
         )
-        self.sending = Sending(self.documents, models, _Threads(), self.generations)  # type: ignore[arg-type]
+        limits = CountedLimits(SystemLimits())
+        self.sending = Sending(self.documents, models, _Threads(), self.generations, limits)  # type: ignore[arg-type]
         self.streams = Streams(self.documents, self.hub, self.generations, watchdog)
         self._looking = asyncio.create_task(self.generations.run())
 

@@ -77,6 +77,10 @@ class Unit:
             documents.append(stored.message)
         return documents
 
+    async def count(self, query: Query[M]) -> int:
+        """How many the store holds for `query` at this moment, without the staged writes."""
+        return await self._store.count(query)
+
     def create(self, spec: CollectionSpec[M], document: M) -> M:
         """Stages a document that must not exist yet."""
         key = (spec.name, _id(document))
