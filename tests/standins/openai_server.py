@@ -56,6 +56,7 @@ class StandInOpenAI:
         self.replies: deque[Reply] = deque()
         self.requests: list[dict[str, Any]] = []
         self.keys: list[str] = []
+        self.headers: list[dict[str, str]] = []
         # Set once a caller has closed its connection before the answer's end.
         self.left = asyncio.Event()
         self.released = asyncio.Event()
@@ -80,6 +81,7 @@ class StandInOpenAI:
         """POST /v1/chat/completions."""
         self.requests.append(await request.json())
         self.keys.append(request.headers["Authorization"])
+        self.headers.append(dict(request.headers))
         reply = self.replies.popleft()
         if reply.status != 200:
             # Servers repeat what they were given; so nothing of this text may go further.
