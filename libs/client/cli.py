@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import typer
 from rich.console import Console
 
-from libs.client.commands import keys, provider_key
+from libs.client.commands import keys, provider_key, secret
 from libs.client.commands.account import delete_account, login, logout, register
 from libs.client.commands.admin import accounts, system
 from libs.client.commands.browse import history, models, threads
@@ -48,6 +48,8 @@ def build() -> typer.Typer:
     _add(admin, (accounts.users, accounts.suspend, accounts.reactivate, accounts.role, accounts.export))
     _add(admin, (accounts.delete, system.audit, system.limits, system.reencrypt))
     app.add_typer(admin, name="admin", rich_help_panel=_OPERATORS)
+    steps: dict[str, Command] = {"add": secret.add, "promote": secret.promote, "remove": secret.remove}
+    _add_group(app, "secret", secret.list_keys, steps, _OPERATORS)
     return app
 
 

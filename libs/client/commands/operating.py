@@ -26,6 +26,7 @@ Data = Annotated[
     ),
 ]
 DEFAULT_DATA = Path("data")
+KEY_SETTING = "LLMCHAT_SECRET_KEY"
 
 
 def open_operator(address: str, data: Path, *, timeout: float = _CALL) -> Operator:
@@ -35,17 +36,28 @@ def open_operator(address: str, data: Path, *, timeout: float = _CALL) -> Operat
         Unauthenticated: there is no key here. None is made.
         Invalid: what is there is no key.
     """
-    token, _ = Tokens(_keys(data).derive("tokens")).issue_user("operator", True, _TOKEN_LIFE)
+    token, _ = Tokens(installation_keys(data).derive("tokens")).issue_user("operator", True, _TOKEN_LIFE)
     return Operator(places_of(address), token=token, tls=Tls.of(os.environ), timeout=timeout)
 
 
-def _keys(data: Path) -> KeyRing:
-    if encoded := os.environ.get("LLMCHAT_SECRET_KEY"):
-        return KeyRing.parse(encoded, "LLMCHAT_SECRET_KEY")
-    path = data / "secret.key"
+def installation_keys(data: Path) -> KeyRing:
+    """The installation's secret keys: those of LLMCHAT_SECRET_KEY, else those of the data folder.
+
+    Raises:
+        Unauthenticated: there are none. None is made.
+        Invalid: what is there is no key.
+    """
+    if encoded := os.environ.get(KEY_SETTING):
+        return KeyRing.parse(encoded, KEY_SETTING)
+    path = key_file(data)
     try:
         return KeyRing.parse(path.read_text(encoding="ascii", errors="replace"), str(path))
     except OSError as error:
-        where = "set LLMCHAT_SECRET_KEY, or --data to the folder that holds it"
+        where = f"set {KEY_SETTING}, or --data to the folder that holds it"
         text = f"an operator needs the installation's secret key: {where} ({path}: {error.strerror})"
         raise Unauthenticated(text) from error
+
+
+def key_file(data: Path) -> Path:
+    """Where the data folder keeps the secret keys."""
+    return data / "secret.key"

@@ -63,8 +63,9 @@ class SecretKey:
 class KeyRing:
     """Secret keys, the current one first: it signs and encrypts; what any of them signed or encrypted is read.
 
-    A rotation without a gap takes three restarts of every process: the new key is added behind the current one, then
-    put before it, and the old one is removed once nothing that matters is left under it.
+    A rotation without a gap takes three restarts of every process: the new key is added behind the current one
+    (`added`), then put before it (`promoted`), and the old one is removed (`without`) once nothing that matters is left
+    under it. Where one process is all there is, the first restart is not needed.
     """
 
     keys: tuple[SecretKey, ...]
@@ -113,6 +114,56 @@ class KeyRing:
         """The key of that id; None where it is not on the ring, or not any more."""
         return next((key for key in self.keys if key.id == id), None)
 
+    def added(self) -> KeyRing:
+        """With a new key behind the others: whoever has it reads what the new key will sign."""
+        return KeyRing((*self.keys, SecretKey.generate()))
+
+    def promoted(self) -> KeyRing:
+        """With the last key as the current one.
+
+        Raises:
+            Precondition: there is no other.
+        """
+        if len(self.keys) == 1:
+            raise errors.Precondition("there is one key alone: add one first", reason="NO_OTHER_KEY")
+        return KeyRing((self.keys[-1], *self.keys[:-1]))
+
+    def without(self, id: str) -> KeyRing:
+        """Without the key of that id.
+
+        Raises:
+            NotFound: there is none.
+            Precondition: it is the current one.
+        """
+        if self.find(id) is None:
+            raise errors.NotFound("secret key", id)
+        if id == self.current.id:
+            raise errors.Precondition("it is the current key: promote another one first", reason="CURRENT_KEY")
+        return KeyRing(tuple(key for key in self.keys if key.id != id))
+
+    @property
+    def encoded(self) -> str:
+        """The form that a setting holds."""
+        return ",".join(key.encoded for key in self.keys)
+
+    def replace(self, path: Path) -> None:
+        """Puts this ring into the place of the key file at `path`: whole or not at all, for the same owner alone."""
+        before = path.stat()
+        draft = _draft(path, "".join(f"{key.encoded}\n" for key in self.keys).encode("ascii"))
+        try:
+            if before.st_uid != os.geteuid():
+                os.chown(draft, before.st_uid, before.st_gid)
+            draft.replace(path)
+        except OSError:
+            draft.unlink()
+            raise
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            # A key that has signed something must not be forgotten with the power.
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
     def derive(self, purpose: str) -> tuple[bytes, ...]:
         """What each key derives for the purpose, the current one's first."""
         return tuple(key.derive(purpose) for key in self.keys)
@@ -124,16 +175,22 @@ class KeyRing:
 
 def _create(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    draft = _draft(path, content)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
         # A link, unlike a rename, leaves a key alone that another process has just put there.
         os.link(draft, path)
     except FileExistsError:
         return
     finally:
         draft.unlink()
+
+
+def _draft(path: Path, content: bytes) -> Path:
+    """A file beside `path` that holds the content, for its owner alone."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    return draft
