@@ -131,4 +131,5 @@ def _host(issuer: str) -> str:
 
 def _display_name(text: str) -> str:
     """What the rule of the field allows of `text`; may be empty."""
-    return " ".join(_unfit.sub("", without_forbidden(text)).split())[:_LONGEST_NAME].rstrip()
+    line = _unfit.sub("", without_forbidden(" ".join(text.split())))
+    return " ".join(line.split())[:_LONGEST_NAME].rstrip()
