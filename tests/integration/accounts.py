@@ -49,6 +49,14 @@ async def administrator(house: House) -> AsyncIterator[Person]:
         yield root
 
 
+@asynccontextmanager
+async def operator(house: House) -> AsyncIterator[Person]:
+    """Whoever holds the installation's key: an administrator without an account."""
+    token, _ = house.process.tokens.issue_user("operator", True)
+    async with bearing(house.address, token, "operator") as operator:
+        yield operator
+
+
 def program(address: str, made: CreateAccessKeyResponse) -> AbstractAsyncContextManager[Person]:
     """Whoever has the secret of an access key."""
     return bearing(address, made.secret, made.access_key.user_id)

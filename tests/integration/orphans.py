@@ -14,6 +14,7 @@ from llmchat.messages.v1.message_pb2 import MESSAGE_STATUS_GENERATING, ROLE_ASSI
 from llmchat.operations.v1.operation_pb2 import OPERATION_STATUS_COMPLETED, Operation
 from llmchat.store.v1.lease_pb2 import Lease
 from llmchat.threads.v1.thread_pb2 import Thread
+from llmchat.users.stored.v1.session_pb2 import AccessKeyRecord, IdentityRecord, SessionRecord
 from llmchat.users.stored.v1.user_pb2 import UsernameRecord, UserRecord
 
 from libs.common.clock import timestamp, wall_clock
@@ -23,7 +24,7 @@ from services.catalog.collections import MODELS
 from services.messages.collections import CHUNKS, CONVERSATIONS, MESSAGES
 from services.operations.collections import OPERATIONS
 from services.threads.collections import THREADS
-from services.users.collections import USERNAMES, USERS
+from services.users.collections import ACCESS_KEYS, IDENTITIES, SESSIONS, USERNAMES, USERS
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,15 @@ PLANTS = {
     ),
     "a username without its account": Plant(
         "users", USERNAMES, lambda life: UsernameRecord(id="planted", user_id="gone"), "user"
+    ),
+    "what an issuer calls a person without an account": Plant(
+        "users", IDENTITIES, lambda life: IdentityRecord(id="planted", user_id="gone"), "user"
+    ),
+    "a session without its person": Plant(
+        "users", SESSIONS, lambda life: SessionRecord(id="planted", user_id="gone"), "user"
+    ),
+    "an access key without its owner": Plant(
+        "users", ACCESS_KEYS, lambda life: AccessKeyRecord(id="planted", user_id="gone"), "user"
     ),
     "a thread without its person": Plant("threads", THREADS, lambda life: Thread(id="planted", user_id="gone"), "user"),
     "a thread with an unknown model": Plant(

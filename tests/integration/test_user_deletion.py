@@ -31,15 +31,18 @@ from llmchat.operations.v1.operations_service_pb2 import (
 )
 from llmchat.store.v1.journal_pb2 import JournalEntry
 from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest, DeleteThreadRequest, GetThreadRequest
+from llmchat.users.stored.v1.session_pb2 import AccessKeyRecord, IdentityRecord, SessionRecord
 from llmchat.users.stored.v1.user_pb2 import ProviderKey, UserRecord
 from llmchat.users.v1.user_pb2 import USER_STATUS_ACTIVE, USER_STATUS_DELETED
-from llmchat.users.v1.users_service_pb2 import DeleteUserRequest, GetUserRequest, LoginRequest
+from llmchat.users.v1.users_service_pb2 import CreateAccessKeyRequest, DeleteUserRequest, GetUserRequest, LoginRequest
 
-from libs.common.documents.unit import Unit, new_id
+from libs.common.documents.unit import Unit
 from libs.common.settings import SERVICES
-from services.users.collections import COLLECTIONS, USERNAMES, USERS
+from services.users.collections import IDENTITIES, SESSIONS, USERNAMES, USERS
+from tests.integration.accounts import account, administrator, operator
 from tests.integration.calling import eventually, refused
 from tests.integration.conftest import House, Person, open_house
+from tests.integration.planting import plant
 from tests.integration.tables import bodies, holding, tables
 from tests.integration.watching import Seen, watch
 from tests.standins.accounts import ADA, PASSWORD, registration
@@ -130,8 +133,9 @@ async def test_everything_of_a_person_goes_and_nothing_of_another(house: House, 
     assert not tables(tmp_path, "messages")["message_chunks"]
     assert not tables(tmp_path, "messages")["leases"]
     assert len((await bob.messages.ListMessages(ListMessagesRequest(thread_id=bobs))).messages) == 2
-    listed = await ada.operations.ListOperations(ListOperationsRequest())
-    assert [one.id for one in listed.operations] == [operation.id]
+    with refused(StatusCode.UNAUTHENTICATED) as out:
+        await ada.operations.ListOperations(ListOperationsRequest())
+    assert out.error.reason == "SIGN_IN_ENDED"
     history = map(JournalEntry.FromString, bodies(tmp_path, "messages", "journal"))
     states = [Message.FromString(entry.after).status for entry in history if entry.document_id == queued.message_id]
     assert states == [MESSAGE_STATUS_PENDING, MESSAGE_STATUS_CANCELLED, MESSAGE_STATUS_UNSPECIFIED], "it never began"
@@ -141,8 +145,9 @@ async def test_the_username_is_free_again_and_the_old_password_opens_nothing(hou
     await watched(ada, await ada.users.DeleteUser(DELETE_ME))
 
     login = LoginRequest(username=ADA, password=PASSWORD)
-    with refused(StatusCode.UNAUTHENTICATED) as wrong:
-        await ada.users.Login(login)
+    async with house.visit() as nobody:
+        with refused(StatusCode.UNAUTHENTICATED) as wrong:
+            await nobody.users.Login(login)
     assert wrong.error.reason == "WRONG_CREDENTIALS"
     again = await register(house)
     assert again.user_id != ada.user_id
@@ -198,8 +203,57 @@ async def test_only_ones_own_account_as_it_was_seen_is_deleted(house: House, ada
     assert (await ada.users.DeleteUser(DeleteUserRequest(id=ada.user_id, etag="1"))).id
 
 
-async def test_whoever_goes_on_while_they_are_deleted_leaves_nothing(house: House, tmp_path: Path) -> None:
-    people = [await house.person(await plant_account(house, number)) for number in range(8)]
+async def test_what_one_comes_in_by_goes_with_the_first_commit_and_what_an_issuer_calls_one_with_the_last(
+    tmp_path: Path,
+) -> None:
+    async with open_house(tmp_path, "users") as house:
+        ada, bob = [await account(house, name) for name in (ADA, "bob@example.org")]
+        for person in (ada, bob):
+            await person.users.CreateAccessKey(CreateAccessKeyRequest(name="ci", permissions=["*"]))
+            session = SessionRecord(id=f"session_of_{person.user_id}", user_id=person.user_id)
+            await plant(house, "users", SESSIONS, session)
+            identity = IdentityRecord(id=f"identity_of_{person.user_id}", user_id=person.user_id)
+            await plant(house, "users", IDENTITIES, identity)
+
+        operation = await ada.users.DeleteUser(DELETE_ME)
+
+        assert tables(tmp_path, "users")["sessions"].keys() == {f"session_of_{bob.user_id}"}
+        [kept] = bodies(tmp_path, "users", "access_keys")
+        assert AccessKeyRecord.FromString(kept).user_id == bob.user_id
+        assert len(tables(tmp_path, "users")["identities"]) == 2, "nobody else is to be opened an account by it yet"
+
+    async with open_house(tmp_path) as house, operator(house) as looking:
+        await eventually(lambda: status_of(looking, operation), bool)
+        await watched(looking, operation)
+        assert tables(tmp_path, "users")["identities"].keys() == {f"identity_of_{bob.user_id}"}
+
+
+async def test_an_administrator_deletes_anyone_and_follows_it_and_nobody_else_does(house: House, ada: Person) -> None:
+    bob = await account(house, "bob@example.org")
+    async with administrator(house) as root:
+        operation = await root.users.DeleteUser(DeleteUserRequest(id=ada.user_id, request_id="once"))
+        assert operation.user_id == ada.user_id
+
+        shown = await watched(root, operation)
+        assert shown[-1].status == OPERATION_STATUS_COMPLETED
+        assert await root.operations.GetOperation(GetOperationRequest(id=operation.id)) == shown[-1]
+        assert (await root.users.DeleteUser(DeleteUserRequest(id=ada.user_id, request_id="once"))).id == operation.id
+        with refused(StatusCode.NOT_FOUND):
+            await root.users.DeleteUser(DeleteUserRequest(id=ada.user_id))
+        with refused(StatusCode.NOT_FOUND):
+            await root.operations.CancelOperation(CancelOperationRequest(id=operation.id))
+    for person in (ada, bob):
+        found = await status_of(person, operation)
+        assert found == (OPERATION_STATUS_COMPLETED if person is ada else 0)
+    with refused(StatusCode.NOT_FOUND):
+        await watched(bob, operation)
+
+
+async def test_whoever_goes_on_while_they_are_deleted_leaves_nothing(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deafen(house, monkeypatch)
+    people = [await account(house, f"{number}@example.org") for number in range(8)]
     await asyncio.gather(*(delete_amid_work(person) for person in people))
 
     for person in people:
@@ -215,6 +269,7 @@ async def test_who_is_deleted_here_says_nothing_in_threads_that_are_still_there(
     # The threads service hears of nothing.
     monkeypatch.setattr("services.threads.bootstrap.subscriptions", lambda *_: {})
     async with open_house(tmp_path) as house:
+        deafen(house, monkeypatch)
         ada = await register(house)
         thread_id = (await ada.threads.CreateThread(CreateThreadRequest())).id
         operation = await ada.users.DeleteUser(DELETE_ME)
@@ -229,16 +284,9 @@ async def test_who_is_deleted_here_says_nothing_in_threads_that_are_still_there(
         assert not tables(tmp_path, "messages")["messages"]
 
 
-async def plant_account(house: House, number: int) -> str:
-    """An account without the quarter of a second that a password takes, straight in the store."""
-    documents = await house.process.documents("users", COLLECTIONS)
-
-    async def plant(unit: Unit) -> str:
-        name = f"{number}@example.org"
-        record = UserRecord(id=new_id(USERS), username=name, display_name="A", status=USER_STATUS_ACTIVE)
-        return unit.create(USERS, record).id
-
-    return await documents.unit(plant)
+def deafen(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes of the house one that has not heard yet who is out: there they go on."""
+    monkeypatch.setattr(house.process.revocations, "apply", lambda revocation: None)
 
 
 async def delete_amid_work(person: Person) -> None:
@@ -292,30 +340,36 @@ async def test_the_secrets_are_overwritten_at_once_and_the_rest_waits_for_the_ot
         assert after.password_hash not in ("", before.password_hash)
         assert after.api_keys.openai.encrypted_key not in ("", "a key")
         assert after.api_keys.openai.key_hash not in ("", "its hash")
-        last = JournalEntry.FromString(bodies(tmp_path, "users", "journal")[-1])
-        assert b"a key" in last.before, "the journal keeps what was"
-        assert b"a key" not in last.after
-        with refused(StatusCode.UNAUTHENTICATED):
-            await ada.users.Login(LoginRequest(username=ADA, password=PASSWORD))
-        with refused(StatusCode.NOT_FOUND):
-            await ada.users.GetUser(GetUserRequest(id="me"))
+        history = bodies(tmp_path, "users", "journal")
+        assert history
+        assert not any(b"a key" in entry or b"its hash" in entry for entry in history)
+        async with house.visit() as nobody, operator(house) as looking:
+            with refused(StatusCode.UNAUTHENTICATED) as refusal:
+                await nobody.users.Login(LoginRequest(username=ADA, password=PASSWORD))
+            assert refusal.error.reason == "WRONG_CREDENTIALS"
+            with refused(StatusCode.NOT_FOUND):
+                await looking.users.GetUser(GetUserRequest(id=ada.user_id))
         with refused(StatusCode.ALREADY_EXISTS):
             await register(house)
 
-    async with open_house(tmp_path) as house:
-        ada = await house.person(ada.user_id)
-
-        async def found() -> list[Operation]:
-            return list((await ada.operations.ListOperations(ListOperationsRequest())).operations)
-
-        [made] = await eventually(found, bool)
-        assert made.id == operation.id
-        assert (await watched(ada, made))[-1].status == OPERATION_STATUS_COMPLETED
+    async with open_house(tmp_path) as house, operator(house) as looking:
+        await eventually(lambda: status_of(looking, operation), bool)
+        assert (await watched(looking, operation))[-1].status == OPERATION_STATUS_COMPLETED
         assert await traces(tmp_path, ada.user_id) == [f"operations {operation.id}"]
 
 
+async def status_of(person: Person, operation: Operation) -> int:
+    """0 while the operation is not there."""
+    try:
+        return (await person.operations.GetOperation(GetOperationRequest(id=operation.id))).status
+    except aio.AioRpcError as error:
+        if error.code() is not StatusCode.NOT_FOUND:
+            raise
+        return 0
+
+
 async def give_key(house: House, user_id: str) -> None:
-    """A key of their own for a model, straight in the store: no RPC takes any yet."""
+    """A key of their own for a model, straight in the store."""
     documents = await house.process.documents("users", [USERS, USERNAMES])
 
     async def give(unit: Unit) -> None:
@@ -335,12 +389,13 @@ async def test_a_deletion_waits_for_every_service_and_nobody_takes_it_up_or_back
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LLMCHAT_OPERATION_INTERVAL", "0.05")
-    async with open_house(tmp_path, "users", "operations") as house:
+    async with open_house(tmp_path, "users", "operations") as house, operator(house) as looking:
+        deafen(house, monkeypatch)
         ada = await register(house)
         operation = await ada.users.DeleteUser(DELETE_ME)
 
         async def seen() -> Operation:
-            return await ada.operations.GetOperation(GetOperationRequest(id=operation.id))
+            return await looking.operations.GetOperation(GetOperationRequest(id=operation.id))
 
         # Of three services one has acknowledged.
         await eventually(seen, lambda operation: operation.progress == 33)
@@ -348,13 +403,11 @@ async def test_a_deletion_waits_for_every_service_and_nobody_takes_it_up_or_back
             await ada.operations.CancelOperation(CancelOperationRequest(id=operation.id))
         assert refusal.error.reason == "NOT_CANCELLABLE"
 
-    async with open_house(tmp_path, "users", "operations", "threads") as house:
-        ada = await house.person(ada.user_id)
+    async with open_house(tmp_path, "users", "operations", "threads") as house, operator(house) as looking:
         found = await eventually(seen, lambda operation: operation.progress == 66)
         assert found.status == OPERATION_STATUS_RUNNING
         assert not found.HasField("error"), "no worker had it"
         assert not tables(tmp_path, "operations")["leases"]
 
-    async with open_house(tmp_path) as house:
-        ada = await house.person(ada.user_id)
-        assert (await watched(ada, operation))[-1].status == OPERATION_STATUS_COMPLETED
+    async with open_house(tmp_path) as house, operator(house) as looking:
+        assert (await watched(looking, operation))[-1].status == OPERATION_STATUS_COMPLETED

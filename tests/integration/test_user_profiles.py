@@ -150,4 +150,4 @@ async def test_a_repeated_update_gets_the_first_answer_and_another_body_is_refus
 def test_the_view_of_an_account_has_no_field_for_what_is_kept_from_its_owner() -> None:
     hidden = set(UserRecord.DESCRIPTOR.fields_by_name) - set(User.DESCRIPTOR.fields_by_name)
 
-    assert hidden == {"password_hash", "api_keys", "suspension_reason", "is_admin", "schema_version"}
+    assert hidden == {"password_hash", "api_keys", "is_admin", "schema_version"}

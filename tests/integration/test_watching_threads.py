@@ -21,9 +21,10 @@ from llmchat.threads.v1.threads_service_pb2 import (
     UpdateThreadRequest,
     WatchThreadsRequest,
 )
-from llmchat.users.v1.users_service_pb2 import CreateUserRequest, DeleteUserRequest
+from llmchat.users.v1.users_service_pb2 import DeleteUserRequest
 
 from libs.common import process
+from tests.integration.accounts import account
 from tests.integration.calling import eventually, refused
 from tests.integration.conftest import House, Person, open_house
 from tests.standins.lossy_bus import LossyBus
@@ -107,17 +108,19 @@ async def test_everybody_sees_their_own(house: House, anna: Person) -> None:
     assert (await read(watch)).thread == mine
 
 
-async def test_a_person_who_is_deleted_sees_all_of_their_threads_go(house: House) -> None:
-    async with house.visit() as nobody:
-        user = await nobody.users.CreateUser(
-            CreateUserRequest(username="eve@example.com", display_name="Eve", password="correct horse battery")
-        )
-    eve = await house.person(user.id)
-    created = [await eve.threads.CreateThread(CreateThreadRequest(title=str(number))) for number in range(30)]
-    watch, _ = await begun(eve, limit=10)
+async def test_a_watch_ends_with_its_watchers_account(house: House) -> None:
+    eve, bob = await account(house, "eve@example.org"), await account(house, "bob@example.org")
+    await eve.threads.CreateThread(CreateThreadRequest())
+    (hers, _), (his, _) = await begun(eve), await begun(bob)
+
     await eve.users.DeleteUser(DeleteUserRequest(id="me"))
-    gone = [(await read(watch)).deleted_id for _ in created]
-    assert sorted(gone) == sorted(thread.id for thread in created), "also those that it did not begin with"
+
+    with refused(StatusCode.UNAUTHENTICATED) as refusal:
+        while True:
+            assert (await read(hers)).deleted_id, "threads may still be told as gone, and nothing else is"
+    assert refusal.error.reason == "SIGN_IN_ENDED"
+    thread = await bob.threads.CreateThread(CreateThreadRequest())
+    assert (await read(his)).thread == thread
 
 
 async def test_a_server_that_stops_sends_watchers_elsewhere(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from google.api import annotations_pb2, http_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor, MethodDescriptor
 from llmchat.options.v1 import policy_pb2, secret_pb2
 
+from libs.common.access.permissions import known_permissions
+
 PROTOS = Path(__file__).parents[2] / "protos"
 READING = {"read", "list", "login"}
 SECRET_WORDS = ("password", "secret", "access_token", "refresh_token", "api_key", "private_key")
@@ -66,6 +68,13 @@ def test_an_rpc_says_who_may_call_it_and_what_it_does(rpc: MethodDescriptor) -> 
     assert policy.resource
     assert policy.action
     assert bool(policy.services) == (policy_pb2.WHO_SERVICE in policy.allow), "services are named where they may call"
+
+
+@every_rpc
+def test_an_access_key_can_be_permitted_an_rpc(rpc: MethodDescriptor) -> None:
+    policy = policy_of(rpc)
+
+    assert {f"{policy.resource}.{policy.action}", f"{policy.resource}.*", "*"} <= known_permissions()
 
 
 @every_rpc
