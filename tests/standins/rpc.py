@@ -100,14 +100,17 @@ async def two_events(request: Any, call: Call) -> AsyncGenerator[messages_pb2.St
 
 
 def new_server(listen: str = "127.0.0.1:0", **more: Any) -> Server:
-    """A server without services, limits and access keys."""
-    settings: dict[str, Any] = {"reflection": False, "default_deadline": 30.0}
+    """A server without services and access keys, and without limits unless some are given."""
+    settings: dict[str, Any] = {
+        "reflection": False,
+        "default_deadline": 30.0,
+        "limits": CountedLimits(SystemLimits()),
+    }
     return Server(
         listen,
         authenticate=TOKENS.verify,
         resolve=knows_no_key,
         revocations=Revocations(wall_clock),
-        limits=CountedLimits(SystemLimits()),
         **settings | more,
     )
 
@@ -122,6 +125,7 @@ async def serving(
     default_deadline: float = 30.0,
     connection_age: float | None = None,
     notice: float = 0.0,
+    **more: Any,
 ) -> AsyncIterator[Served]:
     """A server with the two services, stopped at the end."""
     server = new_server(
@@ -130,6 +134,7 @@ async def serving(
         default_deadline=default_deadline,
         connection_age=connection_age,
         notice=notice,
+        **more,
     )
     server.add(THREADS, Threads(answer))
     server.add(MESSAGES, Messages(stream))
