@@ -242,7 +242,6 @@ async def test_an_issuer_that_is_down_keeps_out_nobody_whose_key_is_known(
         {"status": 503},
         {"status": 302},
         {"configuration": {"issuer": "https://another.example"}},
-        {"configuration": {"jwks_uri": "http://keys.example/keys"}},
         {"configuration": {"jwks_uri": "https://[half"}},
         {"configuration": {"jwks_uri": None}},
         {"more_keys": [{"kid": "x" * 300_000}]},
@@ -265,6 +264,14 @@ async def test_what_is_no_answer_is_asked_for_again_and_leaves_nothing_behind(
         await tokens.verify(issuer.token(), "")
     clock.later = 6
     assert (await tokens.verify(issuer.token(), "")).subject == "ada"
+
+
+async def test_keys_are_not_fetched_in_plain_text_from_elsewhere(tokens: IdTokens, issuer: StandInIssuer) -> None:
+    # An address of this machine that does not say so.
+    issuer.configuration = {"jwks_uri": issuer.jwks_uri.replace("127.0.0.1", "0.0.0.0")}  # noqa: S104
+    with pytest.raises(Unavailable):
+        await tokens.verify(issuer.token(), "")
+    assert "/keys" not in issuer.requests
 
 
 def part(value: dict[str, Any]) -> str:

@@ -61,6 +61,24 @@ def test_a_wrong_setting_stops_the_start(monkeypatch: pytest.MonkeyPatch, name: 
     assert refused.value.errors()[0]["loc"] == (name.lower(),)
 
 
+@pytest.mark.parametrize(
+    "issuers",
+    [
+        "https://accounts.google.com",
+        '[{"issuer": "https://accounts.google.com"}]',
+        '[{"issuer": "http://accounts.google.com", "audience": "us"}]',
+        '[{"issuer": "https://accounts.google.com", "audience": "us", "jwks_uri": "file:///keys"}]',
+        '[{"issuer": "https://accounts.google.com", "audience": "us", "secret": "none is needed"}]',
+        '[{"issuer": "https://a.example", "audience": "us"}, {"issuer": "https://a.example", "audience": "them"}]',
+    ],
+)
+def test_wrong_issuers_stop_the_start(monkeypatch: pytest.MonkeyPatch, issuers: str) -> None:
+    monkeypatch.setenv("LLMCHAT_OPENID_ISSUERS", issuers)
+    with pytest.raises(ValidationError) as refused:
+        UsersSettings()
+    assert refused.value.errors()[0]["loc"][0] == "openid_issuers"
+
+
 def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLMCHAT_OPENAI_API_KEY", "sk-canary")
     settings = MessagesSettings()
