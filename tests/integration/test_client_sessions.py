@@ -22,24 +22,11 @@ from libs.common.errors import Denied, NotFound, Unauthenticated
 from libs.common.process import open_process
 from libs.common.settings import Settings
 from services.__main__ import EMBEDDED
+from tests.integration.servers_clock import TOKEN_LIFE, ServersClock
 
 ADA = "ada@example.com"
 PASSWORD = "correct horse battery"
 NEW_PASSWORD = "a staple of my own"
-TOKEN_LIFE = 900
-
-
-class ServersClock:
-    """The wall's time, put forward: the server finds tokens expired that the client believes to be good."""
-
-    def __init__(self) -> None:
-        self.ahead = 0
-
-    def __call__(self) -> int:
-        return wall_clock() + self.ahead
-
-    def let_tokens_expire(self) -> None:
-        self.ahead += (TOKEN_LIFE + 1) * 1000
 
 
 @pytest.fixture
