@@ -34,7 +34,8 @@ _PIECE_BYTES = 64 * 1024
 class UserDataExport:
     """Reads and writes it out; however much there is, a page and a piece of it are held at a time.
 
-    Each document is as it was when it was read: what is written meanwhile is in it as it was or as it became.
+    Each document is as it was when it was read: what is written meanwhile is in it as it was or as it became, a thread
+    possibly as both.
     """
 
     def __init__(self, documents: Documents, outbox: Outbox, channels: Channels) -> None:

@@ -13,8 +13,6 @@ THREADS = CollectionSpec(
     (
         Index(("user_id",), "updated_at"),
         Index(("user_id", "settings.is_archived"), "updated_at"),
-        # A person's, in an order that nothing moves.
-        Index(("user_id",), "id"),
         # What a watcher has missed.
         Index(("user_id",), "changed_at"),
     ),

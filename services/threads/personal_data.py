@@ -5,4 +5,5 @@ from __future__ import annotations
 from libs.common.personal_data.declaration import ByUser
 from services.threads.collections import THREADS
 
-PERSONAL_DATA = (ByUser(THREADS, order="id"),)
+# A thread's activity only ever moves it towards the end.
+PERSONAL_DATA = (ByUser(THREADS, order="updated_at"),)

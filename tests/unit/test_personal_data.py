@@ -18,8 +18,9 @@ from llmchat.personal_data.v1.personal_data_service_pb2 import (
     ReadPersonalDataRequest,
     ReadPersonalDataResponse,
 )
+from llmchat.threads.v1.thread_pb2 import Thread
 
-from libs.common.clock import wall_clock
+from libs.common.clock import timestamp, wall_clock
 from libs.common.context import Call
 from libs.common.crypto.requests import RequestSeal
 from libs.common.documents.documents import Documents
@@ -35,6 +36,7 @@ from services.messages.collections import COLLECTIONS, CONVERSATIONS, MESSAGES
 from services.messages.personal_data import PERSONAL_DATA as OF_MESSAGES
 from services.operations.personal_data import PERSONAL_DATA as OF_OPERATIONS
 from services.show import OWNED
+from services.threads.collections import THREADS
 from services.threads.personal_data import PERSONAL_DATA as OF_THREADS
 from services.users.personal_data import PERSONAL_DATA as OF_USERS
 
@@ -48,6 +50,7 @@ DECLARED: dict[str, tuple[PersonalSpec, ...]] = {
 LEFT_OUT = {
     "users/usernames": "the account has the name",
 }
+HOLDING: dict[type, CollectionSpec[Any]] = {Message: MESSAGES, Conversation: CONVERSATIONS, Thread: THREADS}
 KB = 1024
 
 
@@ -85,16 +88,16 @@ def test_what_is_declared_can_be_found(service: str) -> None:
 
 
 def open_documents() -> Documents:
-    store = MemoryStore(COLLECTIONS)
+    store = MemoryStore((*COLLECTIONS, THREADS))
     return Documents(store, wall_clock, PageTokens([b"p" * 32]), RequestSeal([b"d" * 32]))
 
 
-async def put(documents: Documents, *written: Conversation | Message) -> None:
+async def put(documents: Documents, *written: Conversation | Message | Thread) -> None:
     """Stores documents, in the place of those that have their ids."""
 
     async def work(unit: Unit) -> None:
         for document in written:
-            spec: CollectionSpec[Any] = MESSAGES if isinstance(document, Message) else CONVERSATIONS
+            spec: CollectionSpec[Any] = HOLDING[type(document)]
             await unit.find(spec, document.id)
             unit.put(spec, document)
 
@@ -182,6 +185,29 @@ async def test_what_is_written_meanwhile_moves_nothing() -> None:
     assert [document.id for document in found] == [one.id for one in everything[:7]]
     assert json.loads(found[0].json)["content"] == "x" * 300 * KB
     assert json.loads(found[6].json)["content"] == "changed"
+
+
+async def test_a_thread_that_goes_on_meanwhile_comes_again_and_none_is_lost() -> None:
+    documents = open_documents()
+    service = PersonalDataService()
+    service.add("threads", documents, OF_THREADS)
+    threads = [Thread(id=f"thread_{n}", user_id="ada", updated_at=timestamp(n), title="x" * 300 * KB) for n in range(9)]
+    await put(documents, *threads)
+    request = ReadPersonalDataRequest(service="threads", user_id="ada")
+    page = await service.ReadPersonalData(request, Call())
+    found = list(page.documents)
+
+    # The first one was read, the last one was not.
+    for changed in (threads[0], threads[8]):
+        changed.updated_at.CopyFrom(timestamp(100))
+    await put(documents, threads[0], threads[8])
+    while page.next_page_token:
+        request.page_token = page.next_page_token
+        page = await service.ReadPersonalData(request, Call())
+        found += page.documents
+
+    assert [document.id for document in found] == [f"thread_{n}" for n in (0, 1, 2, 3, 4, 5, 6, 7, 0, 8)]
+    assert [json.loads(document.json)["updatedAt"] for document in found] == [0, 1, 2, 3, 4, 5, 6, 7, 100, 100]
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What a service declares of the personal data it holds: which of its documents are a person's, and how they are found.
 
-Each order is one that no change of a document moves: what is there from the beginning of an export to its end is in
-it, and once.
+An order is one that no change of a document moves, or one in which changes move it towards the end alone. So what is
+there from the beginning of an export to its end is in it; in the second case, what is changed meanwhile may be again.
 """
 
 from __future__ import annotations
