@@ -41,7 +41,8 @@ class Login:
             Denied: the pair is right, the account suspended or deleted (reason ACCOUNT_SUSPENDED, ACCOUNT_DELETED).
         """
         name_id = username_id(request.username)
-        attempt = await self._throttle.begin(name_id, call.address)
+        # Calls of somebody who is signed in have no address: they may not guess at others' passwords more freely.
+        attempt = await self._throttle.begin(name_id, call.address or call.caller.user_id)
         while True:
             known = await self._account(name_id)
             if not await self._passwords.verify(request.password, known.password_hash):

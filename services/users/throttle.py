@@ -42,17 +42,17 @@ class Throttle:
         # Guesses at the same moment would have each other's commits refused.
         self._one_at_a_time = asyncio.Lock()
 
-    async def begin(self, account_id: str, address: str = "") -> Attempt:
+    async def begin(self, account_id: str, source: str = "") -> Attempt:
         """Counts an attempt as a failure, before it is one: of many guesses at the same moment few are let through.
 
         Args:
             account_id: the `username_id` of the name that is tried, whether anybody has it or not.
-            address: where the attempt comes from; empty where that is not known.
+            source: the address that the attempt comes from, or who is signed in there; empty where neither is known.
 
         Raises:
             Exhausted: it is too early for another (reason LOGIN_THROTTLED); nothing is counted.
         """
-        address_id = f"address:{hashlib.sha256(address.encode()).hexdigest()}" if address else ""
+        address_id = f"address:{hashlib.sha256(source.encode()).hexdigest()}" if source else ""
 
         async def count(unit: Unit) -> Attempt:
             account = await self._find(unit, account_id)

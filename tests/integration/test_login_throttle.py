@@ -116,6 +116,17 @@ async def test_an_address_that_guesses_at_many_names_waits_too_with_standin_bcry
     assert sorted(reasons) == ["LOGIN_THROTTLED"] * 4 + ["WRONG_CREDENTIALS"] * 21
 
 
+async def test_whoever_is_signed_in_guesses_no_more_freely_than_others_with_standin_bcrypt(
+    house: House, checks: list[bytes]
+) -> None:
+    mallory = await house.person()
+    names = [LoginRequest(username=f"person{number}@example.org", password="a guess") for number in range(25)]
+
+    reasons = await asyncio.gather(*(reason(mallory.users, request) for request in names))
+
+    assert sorted(reasons) == ["LOGIN_THROTTLED"] * 4 + ["WRONG_CREDENTIALS"] * 21
+
+
 async def test_the_count_outlives_the_process_with_standin_bcrypt(
     tmp_path: Path, clock: HeldClock, checks: list[bytes]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ from grpc import StatusCode, aio
 from llmchat.operations.v1.audit_event_pb2 import AuditEvent
 from llmchat.operations.v1.operations_service_pb2 import ListAuditEventsRequest
 from llmchat.threads.v1.threads_service_pb2 import WatchThreadsRequest
-from llmchat.users.stored.v1.session_pb2 import SessionRecord
+from llmchat.users.stored.v1.session_pb2 import LoginAttempts, SessionRecord
 from llmchat.users.v1.user_pb2 import USER_ROLE_ADMIN, USER_STATUS_DELETED, USER_STATUS_SUSPENDED, UserStatus
 from llmchat.users.v1.users_service_pb2 import (
     GetUserRequest,
@@ -29,12 +30,13 @@ from libs.common.clock import timestamp, wall_clock
 from libs.common.crypto.keys import KeyRing
 from libs.common.documents.unit import new_id
 from libs.common.rpc.status import from_rpc_error
-from services.users.collections import SESSIONS, USERS
+from libs.common.store.port import Query
+from services.users.collections import LOGIN_ATTEMPTS, SESSIONS, USERS
 from services.users.session_tokens import RefreshTokens
 from services.users.sessions import MOST_SESSIONS
 from tests.integration.accounts import administrator, plant_account
 from tests.integration.calling import eventually, refused
-from tests.integration.conftest import House, Person, bearing
+from tests.integration.conftest import House, Person, bearing, open_house
 from tests.integration.planting import documents_of, plant
 from tests.standins.accounts import ADA, PASSWORD, registration
 
@@ -131,6 +133,27 @@ async def test_one_session_more_than_a_hundred_ends_the_oldest(nobody: UsersServ
     assert await left.find(SESSIONS, login.session.id) is not None
     [event] = await audited(house, "session.delete")
     assert event.entity_id == oldest.id
+
+
+async def test_what_is_past_its_time_is_removed(tmp_path: Path) -> None:
+    now = wall_clock()
+    attempts = [
+        LoginAttempts(id=id, failures=1, expires_at=timestamp(at)) for id, at in (("a", now - 1), ("b", now + DAY))
+    ]
+    over, living = session_of("user_ada", age=DAY, life=DAY), session_of("user_ada")
+    async with open_house(tmp_path) as house:
+        await plant(house, "users", LOGIN_ATTEMPTS, *attempts)
+        await plant(house, "users", SESSIONS, over, living)
+
+    async with open_house(tmp_path) as house:
+        documents = await documents_of(house, "users")
+
+        async def left() -> list[str]:
+            attempts = await documents.query(Query.by_id(LOGIN_ATTEMPTS))
+            sessions = await documents.query(Query.by_id(SESSIONS))
+            return [*(one.id for one in attempts), *(one.id for one in sessions)]
+
+        assert await eventually(left, lambda ids: len(ids) == 2) == ["b", living.id]
 
 
 # Refreshing
