@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from libs.common.errors import Invalid
 
 _UNITS = {"min": 60_000, "h": 3_600_000, "d": 86_400_000}
-_SPAN = re.compile(r"(\d{1,6})(min|h|d)")
+_SPAN = re.compile(r"([0-9]{1,5})(min|h|d)")
 
 
 def later(text: str, now: int) -> int:

@@ -39,7 +39,8 @@ async def converse_by_script(places: Mapping[str, str], console: Console) -> Non
     async with Client(addresses=places) as first:
         username, password = f"demo-{secrets.token_hex(4)}@example.com", secrets.token_urlsafe(16)
         user = await first.register(username, "Demo", password)
-        token = (await first.login(username, password)).access_token
+        await first.login(username, password)
+        session = first.session
         say.fact(f"user {user.id}, {user.username}")
 
         say.step("open a conversation and ask the echo model")
@@ -53,7 +54,7 @@ async def converse_by_script(places: Mapping[str, str], console: Console) -> Non
     say.fact(f"connection closed after token {answer.seq}; the server writes on, with nobody watching")
     await asyncio.sleep(_AWAY)
 
-    async with Client(addresses=places, token=token) as second:
+    async with Client(addresses=places, session=session) as second:
         say.step(f"come back on a new connection and resume after token {answer.seq}")
         rest = second.resume(answer.message_id, after_seq=answer.seq)
         after = await _watch(rest, console)
