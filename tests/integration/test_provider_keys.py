@@ -318,6 +318,19 @@ class TestTraces:
             for secret in (envelope, key_hash, KEY):
                 assert holding(folder, service, secret) == []
 
+    async def test_a_closed_file_has_no_trace_of_it_either(self, tmp_path: Path) -> None:
+        folder = tmp_path / "data"
+        async with open_house(folder) as house:
+            ada = await account(house)
+            await store(ada)
+            first = sealed_in(folder)
+            await store(ada, OTHER_KEY)
+            second = sealed_in(folder)
+            await ada.users.DeleteProviderKey(DeleteProviderKeyRequest(provider=OPENAI))
+        files = [file.read_bytes() for file in folder.iterdir()]
+        assert any(ada.user_id.encode() in file for file in files)
+        assert not any(trace.encode() in file for trace in (*first, *second) for file in files)
+
     async def test_neither_logs_nor_errors_nor_files_hold_the_key(
         self, house: House, ada: Person, messages: Person, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -5,6 +5,7 @@ Reads are short and run on the event loop on a connection of their own. A store 
 Any number of processes of one machine may open the same file. They append to one write-ahead log, one at a time. A
 commit is on the disk, by an fsync of that log, before it returns and before any process can read it; so neither the
 death of a process nor the loss of power takes back what was acknowledged or seen. Each read sees whole commits alone.
+What is deleted or overwritten is zeroed in the file; the log holds it until it is written anew, or the file is closed.
 Not on a network file system: the processes coordinate through shared memory and the kernel's locks.
 """
 
@@ -161,6 +162,7 @@ def _prepare(connection: sqlite3.Connection, tables: Iterable[Table]) -> None:
     if mode != "wal":
         raise sqlite3.OperationalError(f"the file system allows no WAL (journal mode {mode})")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = TRUE")
     connection.execute("BEGIN IMMEDIATE")
     for table in tables:
         connection.execute(table.create)
