@@ -2,5 +2,6 @@
 
 from libs.client.answer import Answer
 from libs.client.client import Client
+from libs.client.session import Session
 
-__all__ = ["Answer", "Client"]
+__all__ = ["Answer", "Client", "Session"]

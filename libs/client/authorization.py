@@ -39,11 +39,12 @@ class Authorization:
         self._on_session = on_session or (lambda session: None)
         self._shared: Shared = shared or (lambda: nullcontext(self.session))
         self._clock = clock
-        self._lock = asyncio.Lock()
+        # Done once the exchange that is under way is, with its failure.
+        self._exchanging: asyncio.Future[None] | None = None
 
     async def enter(self, answer: LoginResponse) -> None:
         """Calls are made in the name of who has signed in from now on."""
-        async with self._lock, self._shared():
+        async with self._shared():
             self._take(answer, tell=True)
 
     async def token(self) -> str:
@@ -71,24 +72,47 @@ class Authorization:
         return True
 
     async def _renew(self, refused: str) -> None:
-        async with self._lock:
-            session = self.session
-            if session is None or session.token != refused:
-                return
-            async with self._shared() as kept:
-                # Somebody else may have signed in there meanwhile, or this person have left.
-                is_kept = kept is not None and kept.username == session.username
-                if kept is not None and is_kept and kept.token != session.token:
-                    session = self.session = kept
-                    if not self._is_to_be_renewed(kept):
-                        return
-                request = RefreshSessionRequest(refresh_token=session.refresh_token, request_id=session.refresh_id)
-                try:
-                    self._take(await self._refresh(request), tell=is_kept)
-                except Unauthenticated:
+        """Returns once there is another token than `refused`: exchanged by this call, or by one that came before it.
+
+        Where that one fails this one does, too, and does not try for as long again; where it is cancelled, this one
+        takes its place.
+        """
+        while self.session is not None and self.session.token == refused:
+            if self._exchanging is not None:
+                await asyncio.shield(self._exchanging)
+                continue
+            done = self._exchanging = asyncio.get_running_loop().create_future()
+            try:
+                await self._exchange(self.session)
+            except DomainError as failure:
+                done.set_exception(failure)
+                # It counts as seen, whether or not others wait for it.
+                done.exception()
+                raise
+            finally:
+                self._exchanging = None
+                if not done.done():
+                    done.set_result(None)
+
+    async def _exchange(self, session: Session) -> None:
+        async with self._shared() as kept:
+            # Somebody else may have signed in there meanwhile, or this person have left.
+            is_kept = kept is not None and kept.username == session.username
+            if kept is not None and is_kept and kept.token != session.token:
+                session = self.session = kept
+                if not self._is_to_be_renewed(kept):
+                    return
+            request = RefreshSessionRequest(refresh_token=session.refresh_token, request_id=session.refresh_id)
+            try:
+                answer = await self._refresh(request)
+            except Unauthenticated:
+                if self.session is session:
                     # Nothing is gained by asking again.
                     self.session = replace(session, refresh_token="")
-                    raise
+                raise
+            # Another may have been entered by now.
+            if self.session is session:
+                self._take(answer, tell=is_kept)
 
     def _take(self, answer: LoginResponse, *, tell: bool) -> None:
         self.session = Session.opened(answer, self._clock())

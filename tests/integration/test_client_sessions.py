@@ -22,7 +22,9 @@ from libs.common.errors import Denied, NotFound, Unauthenticated
 from libs.common.process import open_process
 from libs.common.settings import Settings
 from services.__main__ import EMBEDDED
+from tests.integration.conftest import open_house
 from tests.integration.servers_clock import TOKEN_LIFE, ServersClock
+from tests.standins.openid_issuer import serve_issuer
 
 ADA = "ada@example.com"
 PASSWORD = "correct horse battery"
@@ -264,3 +266,16 @@ async def test_everything_of_a_person_is_exported(ada: Client, clock: ServersClo
     assert {"users", "threads", "messages"} <= services
     assert "Remember the milk" in table
     assert PASSWORD not in table + "".join(lines)
+
+
+async def test_an_id_token_of_a_stand_in_issuer_signs_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serve_issuer() as issuer:
+        monkeypatch.setenv("LLMCHAT_OPENID_ISSUERS", issuer.setting())
+        async with open_house(tmp_path / "data") as house, Client(house.address) as client:
+            token = issuer.token(email=ADA, email_verified=True, nonce="asked-for")
+            answer = await client.sign_in_with_id_token(token, nonce="asked-for", client_name="Ada's browser")
+
+            assert (await client.me()).id == answer.user.id
+            assert client.session is not None
+            assert client.session.refresh_token
+            assert [session.client_name async for session in client.sessions()] == ["Ada's browser"]

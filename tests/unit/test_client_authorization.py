@@ -146,6 +146,45 @@ async def test_an_exchange_whose_answer_was_lost_is_repeated_as_the_same_request
     assert server.requests == [server.requests[0]] * 3
 
 
+async def test_of_many_calls_none_waits_for_longer_than_one_exchange(
+    ada: Authorization, clock: Clock, server: StandInServer
+) -> None:
+    clock.now = NOW + LIFE
+    server.lost = 1
+
+    failures = await asyncio.gather(*(ada.token() for _ in range(50)), return_exceptions=True)
+
+    assert {type(failure) for failure in failures} == {Unavailable}
+    assert len(server.requests) == 1
+    assert await ada.token() == "token-1"
+
+
+async def test_where_one_call_is_cancelled_another_exchanges_the_token(
+    ada: Authorization, clock: Clock, server: StandInServer
+) -> None:
+    clock.now = NOW + LIFE
+    first, *others = [asyncio.create_task(ada.token()) for _ in range(3)]
+    while not server.requests:
+        await asyncio.sleep(0)
+    first.cancel()
+
+    assert await asyncio.gather(*others) == ["token-1"] * 2
+    assert server.requests == [server.requests[0]] * 2
+
+
+async def test_a_sign_in_while_a_token_is_exchanged_is_not_undone(
+    ada: Authorization, clock: Clock, server: StandInServer
+) -> None:
+    clock.now = NOW + LIFE
+    exchanging = asyncio.create_task(ada.token())
+    while not server.requests:
+        await asyncio.sleep(0)
+    await ada.enter(answer(7))
+
+    assert await exchanging == "token-7"
+    assert await ada.token() == "token-7"
+
+
 async def test_an_exchange_that_was_cancelled_is_repeated_as_the_same_request(
     ada: Authorization, clock: Clock, server: StandInServer
 ) -> None:

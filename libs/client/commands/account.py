@@ -26,7 +26,7 @@ from libs.client.commands.connection import (
     signed_in,
 )
 from libs.client.printing import print_note
-from libs.common.errors import NotFound, Unauthenticated
+from libs.common.errors import Denied, NotFound, Unauthenticated
 
 
 def register(
@@ -60,7 +60,7 @@ def logout(address: Address = DEFAULT_ADDRESS) -> None:
             raise Unauthenticated(f"nobody is signed in at {client.address}")
         client.session = session
         # One that has ended already is forgotten as well.
-        with suppress(Unauthenticated):
+        with suppress(Unauthenticated, Denied):
             runner.run(client.logout())
         runner.run(kept.forget(session.username))
     print_note(Console(), f"{session.username} is signed out")
