@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -121,27 +122,6 @@ async def test_a_services_token_counts_only_with_a_certificate_of_that_service(
     await pull(house, as_service="messages", shown=authority.issue("messages"))
 
 
-async def test_another_certificate_is_shown_without_a_restart(
-    house: House, authority: StandInAuthority, files: Files
-) -> None:
-    client = authority.issue().tls
-    assert await is_serving(house.address, "threads", SHORT, tls=client)
-
-    authority.renew(files, "users")
-
-    assert await is_serving(house.address, "users", SHORT, tls=client)
-    assert not await is_serving(house.address, "threads", SHORT, tls=client)
-
-
-async def test_while_a_certificate_and_its_key_do_not_fit_together_the_former_pair_is_shown(
-    house: House, authority: StandInAuthority, files: Files, caplog: pytest.LogCaptureFixture
-) -> None:
-    authority.renew(files, *SERVICES, with_certificate=False)
-
-    assert await is_serving(house.address, "threads", SHORT, tls=authority.issue().tls)
-    assert "LLMCHAT_TLS_KEY" in caplog.text
-
-
 async def test_without_an_authority_the_server_shows_its_certificate_and_asks_for_none(
     tmp_path: Path, files: Files
 ) -> None:
@@ -161,7 +141,10 @@ async def test_services_in_two_processes_talk_over_mutual_tls(
     writers, others = (f"127.0.0.1:{port}" for port in free_ports(2))
     rest = [service for service in SERVICES if service != "messages"]
     addresses = {"messages": writers} | dict.fromkeys(rest, others)
-    shared = {"secret_key": SecretKey.generate().encoded, **{f"{name}_address": at for name, at in addresses.items()}}
+    shared: dict[str, Any] = {
+        "secret_key": SecretKey.generate().encoded,
+        **{f"{name}_address": at for name, at in addresses.items()},
+    }
     async with (
         open_house(tmp_path / "1", *rest, listen=others, **shared, **authority.issue(*rest).settings) as house,
         open_house(tmp_path / "2", "messages", listen=writers, **shared, **authority.issue("messages").settings),
@@ -199,7 +182,7 @@ def test_the_commands_go_over_tls_where_the_settings_say_so(tmp_path: Path, file
     ],
 )
 async def test_what_the_settings_get_wrong_stops_the_start(
-    tmp_path: Path, files: Files, given: dict[str, str], complaint: str
+    tmp_path: Path, files: Files, given: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(Invalid, match=complaint):
         async with open_house(tmp_path / "data", **files.settings | given):
@@ -238,8 +221,7 @@ async def messages_in(client: Client, thread_id: str) -> list[Message]:
 
 async def pull(house: House, *, as_service: str, shown: Files) -> None:
     """Asks for events in the name of a service, over a connection with that certificate."""
-    at = dict.fromkeys(SERVICES, house.address)
-    channels = Channels(at, as_service, house.process.tokens, tls=shown.tls)
+    channels = Channels({"threads": house.address}, as_service, house.process.tokens, tls=shown.tls)
     try:
         await channels.stub("threads", EventsServiceStub).PullEvents(
             PullEventsRequest(owner="threads", consumer=as_service)

@@ -6,6 +6,7 @@ import datetime
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -26,7 +27,7 @@ class Files:
     ca: str
 
     @property
-    def settings(self) -> dict[str, str]:
+    def settings(self) -> dict[str, Any]:
         """For `Settings` and `open_house`."""
         return {"tls_certificate": self.certificate, "tls_key": self.key, "tls_ca": self.ca}
 

@@ -109,7 +109,7 @@ class Server:
                 if self._tls is None:
                     self._port = server.add_insecure_port(self._listen)
                 else:
-                    self._port = server.add_secure_port(self._listen, self._tls.server_credentials)
+                    self._port = server.add_secure_port(self._listen, self._tls.server_credentials())
             except RuntimeError as error:
                 text = f"cannot listen on {self._listen}: address already in use or not of this machine"
                 raise errors.Unavailable(text, reason="ADDRESS_IN_USE", retry_after=None) from error

@@ -6,11 +6,14 @@ import json
 import socket
 from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import cast
 
+import grpc
 from grpc import aio
 
 from libs.common.errors import Invalid, Unavailable
 from libs.common.rpc.tls import Tls, name_of
+from libs.common.rpc.tls_channel import TlsChannel
 
 _SERVICE_CONFIG = {
     "loadBalancingConfig": [{"round_robin": {}}],
@@ -64,7 +67,11 @@ def open_channel(
     if tls is None:
         return aio.insecure_channel(target, options=(*options, *usual))
     named = ("grpc.default_authority", name_of(service))
-    return aio.secure_channel(target, tls.channel_credentials, options=(*options, *usual, named))
+
+    def connect(credentials: grpc.ChannelCredentials) -> aio.Channel:
+        return aio.secure_channel(target, credentials, options=(*options, *usual, named))
+
+    return cast("aio.Channel", TlsChannel(tls, connect))
 
 
 def target_of(addresses: str) -> str:

@@ -7,10 +7,10 @@ service asks for that name. So addresses may be lists, numbers, or names that mo
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import cast
 
@@ -52,7 +52,7 @@ def require_certificate(peer: Mapping[str, Iterable[bytes]], service: str) -> No
 class Tls:
     """What this process shows to others and whom it believes, from PEM files.
 
-    A server reads its files again when they change, and goes on with what it has while they do not fit together.
+    The files are read again when they change. While they do not fit together, what they held before is kept.
     """
 
     def __init__(self, certificate: str, key: str, ca: str) -> None:
@@ -70,7 +70,9 @@ class Tls:
                 raise Invalid(f"{name} is not set: a certificate and its key go together")
         self._files = _Files(certificate, key, ca)
         self._state = self._files.state()
-        self._material = self._files.read()
+        self._material = self._shown = self._files.read()
+        self._used = self._material
+        self._channel_credentials = _credentials(self._used)
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Tls | None:
@@ -98,13 +100,14 @@ class Tls:
         if missing := sorted({name_of(service) for service in services} - self._material.names):
             raise Invalid(f"{CERTIFICATE}: the certificate in {self._files.certificate} lacks {', '.join(missing)}")
 
-    @cached_property
     def channel_credentials(self) -> grpc.ChannelCredentials:
-        """For connections to others."""
-        material = self._material
-        return grpc.ssl_channel_credentials(material.believed, material.key or None, material.chain or None)
+        """For connections to others: the same until the files hold something else."""
+        self._look()
+        if self._used is not self._material:
+            self._used = self._material
+            self._channel_credentials = _credentials(self._used)
+        return self._channel_credentials
 
-    @cached_property
     def server_credentials(self) -> grpc.ServerCredentials:
         """For connections from others: each gets what the files hold when it begins."""
         # gRPC takes None for an answer, unlike its stubs.
@@ -112,23 +115,27 @@ class Tls:
         return grpc.dynamic_ssl_server_credentials(self._configuration(), changed, self.is_mutual)
 
     def _configuration(self) -> grpc.ServerCertificateConfiguration:
-        roots = self._material.believed if self.is_mutual else None
-        return grpc.ssl_server_certificate_configuration([(self._material.key, self._material.chain)], roots)
+        self._shown = self._material
+        roots = self._shown.believed if self.is_mutual else None
+        return grpc.ssl_server_certificate_configuration([(self._shown.key, self._shown.chain)], roots)
 
     def _changed(self) -> grpc.ServerCertificateConfiguration | None:
         """None where nothing has; gRPC calls it in a thread of its own."""
+        self._look()
+        return None if self._shown is self._material else self._configuration()
+
+    def _look(self) -> None:
         try:
             state = self._files.state()
             if state == self._state:
-                return None
+                return
             # Of files that are replaced one by one, the last makes them fit together, and changes the state again.
             self._state = state
             self._material = self._files.read()
         except Invalid as error:
-            _log.warning("the former certificate is shown: %s", error.text)
-            return None
-        _log.info("another certificate is shown, good until %s", self._material.expires.isoformat())
-        return self._configuration()
+            _log.warning("the former certificate is kept: %s", error.text)
+        else:
+            _log.info("the files for TLS hold something else, which is used from now on")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +146,10 @@ class _Material:
     key: bytes
     believed: bytes
     names: frozenset[str]
-    expires: datetime
+
+
+def _credentials(material: _Material) -> grpc.ChannelCredentials:
+    return grpc.ssl_channel_credentials(material.believed, material.key or None, material.chain or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +160,7 @@ class _Files:
 
     def state(self) -> tuple[tuple[int, int, int], ...]:
         """Another one after each change of a file."""
-        return tuple(_state(setting, path) for setting, path in self._given())
+        return tuple(_state(path) for _, path in self._given())
 
     def read(self) -> _Material:
         """What the files hold, found to fit together."""
@@ -159,14 +169,14 @@ class _Files:
         if ca:
             _certificates(CA, self.ca, ca)
         if not chain:
-            return _Material(b"", b"", ca, frozenset(), datetime.max.replace(tzinfo=UTC))
+            return _Material(b"", b"", ca, frozenset())
         certificate = _certificates(CERTIFICATE, self.certificate, chain)[0]
         expires = certificate.not_valid_after_utc
         if expires <= datetime.now(UTC):
             raise Invalid(f"{CERTIFICATE}: the certificate in {self.certificate} expired at {expires.isoformat()}")
         if _public_part(self.key, key) != certificate.public_key().public_bytes(*_PUBLIC):
             raise Invalid(f"{KEY}: {self.key} is not the key of the certificate in {self.certificate}")
-        return _Material(chain, key, ca or chain, _names(certificate), expires)
+        return _Material(chain, key, ca or chain, _names(certificate))
 
     def _given(self) -> list[tuple[str, str]]:
         return [
@@ -179,11 +189,12 @@ class _Files:
 _PUBLIC = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
-def _state(setting: str, path: str) -> tuple[int, int, int]:
+def _state(path: str) -> tuple[int, int, int]:
     try:
-        stat = Path(path).stat()
-    except OSError as error:
-        raise _unreadable(setting, path, error) from error
+        stat = os.stat(path)
+    except OSError:
+        # Why not, is said where it is read.
+        return (0, 0, 0)
     return (stat.st_mtime_ns, stat.st_ino, stat.st_size)
 
 
@@ -191,11 +202,7 @@ def _read(setting: str, path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise _unreadable(setting, path, error) from error
-
-
-def _unreadable(setting: str, path: str, error: OSError) -> Invalid:
-    return Invalid(f"{setting}: {path} cannot be read: {error.strerror}")
+        raise Invalid(f"{setting}: {path} cannot be read: {error.strerror}") from error
 
 
 def _certificates(setting: str, path: str, pem: bytes) -> list[x509.Certificate]:
