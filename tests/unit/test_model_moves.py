@@ -186,9 +186,10 @@ async def test_a_move_that_another_deprecation_overtakes_moves_on_all_the_same(t
 async def test_an_account_that_a_deprecation_overtakes_begins_with_what_replaces_its_model(users: Documents) -> None:
     deprecated = users_subscriptions()["model.deprecated"]
     request = CreateUserRequest(username="ada@example.org", settings=UserSettings(default_model="a"))
+    outbox = Outbox("users", users, InProcessBus(), replica="me")
 
     async def register(unit: Unit) -> object:
-        return await create_user(unit, request, "a hash")
+        return await create_user(unit, outbox, request, "a hash")
 
     await overtaken(users, register, lambda: handle(users, deprecated, A_TO_B))
 
