@@ -6,7 +6,7 @@ import secrets
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -91,7 +91,7 @@ def secret_fields(message: Descriptor) -> Iterator[FieldDescriptor]:
 def filled(method: Method, aviary: Aviary) -> Message | None:
     """A request with a canary in each secret field and nothing in the others; None where it has no secret field."""
     request = method.request()
-    for secret in secret_fields(method.request.DESCRIPTOR):
+    for secret in secret_fields(cast(Descriptor, method.request.DESCRIPTOR)):
         setattr(request, secret.name, aviary.canary())
     return request if request.ByteSize() else None
 
