@@ -28,6 +28,7 @@ from libs.common.events.changes import Changes
 from libs.common.events.outbox import Outbox
 from services.threads import thread as threads
 from services.threads.collections import THREADS
+from services.threads.room import Room
 from services.threads.watching import watch_threads
 
 
@@ -38,12 +39,12 @@ class ThreadsService:
         self._documents = documents
         self._changes = changes
         self._outbox = outbox
-        self._limits = limits
+        self._room = Room(limits)
 
     async def CreateThread(self, request: CreateThreadRequest, call: Call) -> Thread:
         async def create(unit: Unit) -> Thread:
-            most = self._limits.current.max_threads_per_user
-            return await threads.create_thread(unit, self._changes, call.caller, request, most=most)
+            await self._room.require(unit, call.caller.user_id)
+            return await threads.create_thread(unit, self._changes, call.caller, request)
 
         return await self._documents.once(call, request, Thread, create)
 

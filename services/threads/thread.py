@@ -26,7 +26,7 @@ from libs.common.documents.ownership import read_owned
 from libs.common.documents.pages import Page
 from libs.common.documents.tombstones import require_alive
 from libs.common.documents.unit import Unit, new_id, require_etag
-from libs.common.errors import Exhausted, Invalid
+from libs.common.errors import Invalid
 from libs.common.events.changes import Changes
 from libs.common.events.outbox import Outbox
 from libs.common.store.port import Query
@@ -51,23 +51,16 @@ async def list_threads(documents: Documents, caller: Caller, request: ListThread
     return await documents.page(query, request.page_token, count=request.count_total)
 
 
-async def create_thread(
-    unit: Unit, changes: Changes, caller: Caller, request: CreateThreadRequest, *, most: int = 0
-) -> Thread:
-    """Stages a thread of the caller's, who may have `most`; 0: any number.
-
-    Calls at the same moment do not see each other's threads, so there may be as many more as there are of those.
+async def create_thread(unit: Unit, changes: Changes, caller: Caller, request: CreateThreadRequest) -> Thread:
+    """Stages a thread of the caller's.
 
     Raises:
         NotFound: the caller's account is deleted.
         Invalid: the title is given and blank.
-        Exhausted: the caller has `most` threads already (reason TOO_MANY_THREADS).
     """
     if request.title:
         _require_words("title", request.title)
     await require_alive(unit, "user", caller.user_id)
-    if most and await unit.count(Query.where(THREADS, order="updated_at", user_id=caller.user_id)) >= most:
-        raise Exhausted(f"a person may have {most} threads: delete one first", reason="TOO_MANY_THREADS")
     thread = Thread(
         id=new_id(THREADS),
         user_id=caller.user_id,
