@@ -1,10 +1,11 @@
-"""The bus over TLS: a real Redis behind a stand-in that ends the TLS in front of it."""
+"""The bus and the counts over TLS: a real Redis behind a stand-in that ends the TLS in front of it."""
 
 from __future__ import annotations
 
 import datetime
 import ipaddress
 import ssl
+import uuid
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from libs.common.access.redis_counts import open_redis_counts
 from libs.common.events.bus import Delivery
 from libs.common.events.open import open_bus
 from tests.conformance.listening import Listener
@@ -60,6 +62,19 @@ async def test_a_bus_over_tls_trusts_the_authority_of_its_url(
         bus.publish("over.tls", bytes(100_000))
         await listener.count(1)
     assert listener.items == [Delivery("over.tls", bytes(100_000))]
+
+
+async def test_counts_over_tls_are_those_of_every_process(
+    redis_url: str, certificate: Path, tls: ssl.SSLContext
+) -> None:
+    who = f"user_{uuid.uuid4().hex}"
+    async with (
+        Wire(int(redis_url.rpartition(":")[2]), tls=tls) as wire,
+        open_redis_counts(f"rediss://127.0.0.1:{wire.port}?ssl_ca_certs={certificate}", patience=30) as over_tls,
+        open_redis_counts(redis_url, patience=30) as plain,
+    ):
+        assert await over_tls.take(who, 1, 0) == 0
+        assert await plain.take(who, 1, 0) > 0
 
 
 async def test_a_server_that_nobody_vouches_for_is_one_that_is_away(

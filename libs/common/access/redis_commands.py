@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeAlias
 
 from redis.asyncio import Connection, RedisError
-from redis.exceptions import ResponseError
 
 from libs.common.events.redis_address import RedisAddress
 
@@ -125,7 +124,7 @@ class RedisCommands:
                 async with asyncio.timeout(_HOPELESS):
                     await connection.send_packed_command(connection.pack_commands([command for command, _ in batch]))
                     for _, answer in batch:
-                        reply = await self._read(connection)
+                        reply = await connection.read_response()
                         if answer is not None and not answer.done():
                             answer.set_result(reply)
             finally:
@@ -145,13 +144,6 @@ class RedisCommands:
                 return
             self._went_away(TimeoutError(f"it takes more than {self._patience * 1000:.0f} ms"))
             await asyncio.sleep(_PAUSE)
-
-    async def _read(self, connection: Connection) -> Any:
-        try:
-            return await connection.read_response()
-        except ResponseError as error:
-            self._went_away(error)
-            return None
 
     def _put(self, command: tuple[Any, ...], answer: asyncio.Future[Any] | None) -> None:
         self._waiting.append((command, answer))
