@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -19,13 +19,12 @@ from llmchat.messages.v1.messages_service_pb2 import (
 from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest
 from llmchat.users.stored.v1.user_pb2 import UserRecord
 from llmchat.users.v1.user_pb2 import KEY_PROVIDER_OPENAI, ProviderKeyStatus
-from llmchat.users.v1.users_service_pb2 import DeleteProviderKeyRequest, GetUserRequest, SetProviderKeyRequest
+from llmchat.users.v1.users_service_pb2 import DeleteProviderKeyRequest
 
-from services.users.collections import USERS
 from tests.integration.accounts import account
 from tests.integration.calling import refused
-from tests.integration.conftest import House, Person, bearing, open_house
-from tests.integration.planting import documents_of, plant
+from tests.integration.conftest import House, Person, open_house
+from tests.integration.provider_keys import acting_for, change, shown, store
 from tests.integration.watching import watch
 from tests.standins.openai_server import Reply, StandInOpenAI, Then, serve_openai
 
@@ -54,12 +53,8 @@ async def ada(house: House) -> Person:
     return await account(house)
 
 
-async def store(person: Person, key: str) -> None:
-    await person.users.SetProviderKey(SetProviderKeyRequest(provider=KEY_PROVIDER_OPENAI, api_key=key))
-
-
 async def status(person: Person) -> ProviderKeyStatus:
-    [found] = (await person.users.GetUser(GetUserRequest(id="me"))).provider_keys
+    [found] = await shown(person)
     return found
 
 
@@ -121,8 +116,7 @@ class TestWhoseKey:
         openai.replies += [Reply(["ok"]), Reply(["A title"])]
         thread_id = await new_thread(ada)
         await ask(ada, thread_id)
-        token, _ = house.process.tokens.issue_service("operations", ada.user_id, False)
-        async with bearing(house.address, token, ada.user_id) as operations:
+        async with acting_for(house, ada, "operations") as operations:
             request = SuggestTitleRequest(thread_id=thread_id, model_id="gpt-4.1")
             assert (await operations.messages.SuggestTitle(request)).title == "A title"
         assert used(openai) == [ADAS, ADAS]
@@ -163,8 +157,7 @@ class TestRefusedKeys:
         thread_id = await new_thread(ada)
         await ask(ada, thread_id)
         await store(ada, ADAS)
-        token, _ = house.process.tokens.issue_service("operations", ada.user_id, False)
-        async with bearing(house.address, token, ada.user_id) as operations:
+        async with acting_for(house, ada, "operations") as operations:
             with refused(StatusCode.FAILED_PRECONDITION) as refusal:
                 await operations.messages.SuggestTitle(SuggestTitleRequest(thread_id=thread_id, model_id="gpt-4.1"))
         assert refusal.error.reason == "AUTHENTICATION"
@@ -185,7 +178,7 @@ class TestRefusedKeys:
         openai.replies.append(Reply(status=401))
         message = await ask(ada)
         assert message.error.code == "AUTHENTICATION"
-        assert not (await ada.users.GetUser(GetUserRequest(id="me"))).provider_keys
+        assert await shown(ada) == []
 
 
 class TestNoKey:
@@ -213,10 +206,3 @@ class TestNoKey:
             message = await ask(await house.person())
         assert (message.status, message.error.code) == (MESSAGE_STATUS_FAILED, "PROVIDER_KEY_UNAVAILABLE")
         assert openai.requests == []
-
-
-async def change(house: House, person: Person, how: Callable[[UserRecord], None]) -> None:
-    """Does to the stored account what no rule would allow."""
-    record = await (await documents_of(house, "users")).get(USERS, person.user_id)
-    how(record)
-    await plant(house, "users", USERS, record)

@@ -4,48 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import logging
-import os
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from grpc import StatusCode
-from llmchat.operations.v1.operations_service_pb2 import ListAuditEventsRequest
 from llmchat.users.stored.v1.user_pb2 import UserRecord
 from llmchat.users.v1.user_pb2 import (
-    KEY_PROVIDER_CLAUDE,
-    KEY_PROVIDER_GOOGLE,
-    KEY_PROVIDER_OPENAI,
     USER_STATUS_DELETED,
     USER_STATUS_SUSPENDED,
-    ProviderKeyStatus,
 )
 from llmchat.users.v1.users_service_pb2 import (
     DeleteProviderKeyRequest,
-    DeleteUserRequest,
-    GetUserRequest,
     ReencryptProviderKeysRequest,
     ReportProviderKeyRequest,
-    ResolveProviderKeyRequest,
-    ResolveProviderKeyResponse,
-    SetProviderKeyRequest,
 )
 
 from libs.common.errors import NotFound
 from libs.common.settings import SERVICES
-from services.users.collections import USERS
 from tests.integration.accounts import account, administrator
-from tests.integration.calling import Refusal, eventually, refused
-from tests.integration.conftest import House, Person, bearing, open_house
-from tests.integration.planting import documents_of, plant
-from tests.integration.tables import bodies, holding
-
-CLAUDE, OPENAI, GOOGLE = KEY_PROVIDER_CLAUDE, KEY_PROVIDER_OPENAI, KEY_PROVIDER_GOOGLE
-KEY = "sk-proj-canary" + "k" * 40
-OTHER_KEY = "sk-proj-canary" + "o" * 40
+from tests.integration.calling import Refusal, refused
+from tests.integration.conftest import House, Person, bearing
+from tests.integration.provider_keys import (
+    CLAUDE,
+    GOOGLE,
+    KEY,
+    OPENAI,
+    OTHER_KEY,
+    acting_for,
+    audited,
+    change,
+    record_of,
+    resolve,
+    shown,
+    store,
+)
 
 
 @pytest.fixture
@@ -55,48 +48,8 @@ async def ada(house: House) -> Person:
 
 @pytest.fixture
 async def messages(house: House, ada: Person) -> AsyncIterator[Person]:
-    """The messages service, acting for Ada."""
-    token, _ = house.process.tokens.issue_service("messages", ada.user_id, False)
-    async with bearing(house.address, token, ada.user_id) as messages:
+    async with acting_for(house, ada) as messages:
         yield messages
-
-
-async def store(person: Person, key: str = KEY, provider: Any = OPENAI, **more: Any) -> ProviderKeyStatus:
-    return await person.users.SetProviderKey(SetProviderKeyRequest(provider=provider, api_key=key, **more))
-
-
-async def resolve(service: Person, provider: Any = OPENAI) -> ResolveProviderKeyResponse:
-    return await service.users.ResolveProviderKey(ResolveProviderKeyRequest(provider=provider))
-
-
-async def shown(person: Person) -> list[ProviderKeyStatus]:
-    return list((await person.users.GetUser(GetUserRequest(id="me"))).provider_keys)
-
-
-async def record_of(house: House, person: Person) -> UserRecord:
-    return await (await documents_of(house, "users")).get(USERS, person.user_id)
-
-
-async def change(house: House, person: Person, how: Callable[[UserRecord], None]) -> None:
-    """Does to the stored account what no rule would allow."""
-    record = await record_of(house, person)
-    how(record)
-    await plant(house, "users", USERS, record)
-
-
-async def audited(house: House, expected: int) -> list[tuple[str, str, str, str]]:
-    """Action, actor, provider and failure of what was done with provider keys, oldest first, once there is so much."""
-    async with administrator(house) as root:
-
-        async def events() -> list[tuple[str, str, str, str]]:
-            found = (await root.operations.ListAuditEvents(ListAuditEventsRequest(page_size=100))).audit_events
-            return [
-                (event.action.removeprefix("provider_key."), event.actor, event.entity_id, event.failure)
-                for event in sorted(found, key=lambda event: (event.at.ToNanoseconds(), event.id))
-                if event.action.startswith("provider_key.")
-            ]
-
-        return await eventually(events, lambda found: len(found) >= expected)
 
 
 class TestStoring:
@@ -251,8 +204,7 @@ class TestUnreadableKeys:
         await store(ada)
         stolen = (await record_of(house, ada)).api_keys
         await change(house, eve, lambda record: record.api_keys.CopyFrom(stolen))
-        token, _ = house.process.tokens.issue_service("messages", eve.user_id, False)
-        async with bearing(house.address, token, eve.user_id) as messages:
+        async with acting_for(house, eve) as messages:
             await self.resolved(messages)
         assert (await audited(house, 2))[-1] == ("use", eve.user_id, "openai", "PROVIDER_KEY_UNREADABLE")
 
@@ -279,97 +231,3 @@ class TestUnreadableKeys:
             encoded = base64.b64encode(changed).decode()
             await change(house, ada, lambda record, key=encoded: setattr(record.api_keys.openai, "encrypted_key", key))  # type: ignore[misc]
             await self.resolved(messages)
-
-
-def sealed_in(folder: Path) -> tuple[str, str]:
-    """Envelope and hash of the one key that is stored."""
-    [user] = [UserRecord.FromString(body) for body in bodies(folder, "users", "users")]
-    return user.api_keys.openai.encrypted_key, user.api_keys.openai.key_hash
-
-
-class TestTraces:
-    """What is found where by whoever has the files."""
-
-    @pytest.mark.parametrize("way", ["replaced", "deleted", "account deleted"])
-    async def test_nothing_is_left_of_what_was_overwritten(
-        self, house: House, ada: Person, tmp_path: Path, way: str
-    ) -> None:
-        async def replace() -> None:
-            await store(ada, OTHER_KEY)
-
-        async def delete() -> None:
-            await ada.users.DeleteProviderKey(DeleteProviderKeyRequest(provider=OPENAI))
-
-        async def delete_account() -> None:
-            await ada.users.DeleteUser(DeleteUserRequest(id="me"))
-
-        ways: dict[str, Callable[[], Awaitable[None]]] = {
-            "replaced": replace,
-            "deleted": delete,
-            "account deleted": delete_account,
-        }
-        folder = tmp_path / "data"
-        await store(ada, request_id="stored once")
-        envelope, key_hash = sealed_in(folder)
-        assert holding(folder, "users", envelope) == holding(folder, "users", key_hash) == [f"users {ada.user_id}"]
-
-        await ways[way]()
-        for service in SERVICES:
-            for secret in (envelope, key_hash, KEY):
-                assert holding(folder, service, secret) == []
-
-    async def test_a_closed_file_has_no_trace_of_it_either(self, tmp_path: Path) -> None:
-        folder = tmp_path / "data"
-        async with open_house(folder) as house:
-            ada = await account(house)
-            await store(ada)
-            first = sealed_in(folder)
-            await store(ada, OTHER_KEY)
-            second = sealed_in(folder)
-            await ada.users.DeleteProviderKey(DeleteProviderKeyRequest(provider=OPENAI))
-        files = [file.read_bytes() for file in folder.iterdir()]
-        assert any(ada.user_id.encode() in file for file in files)
-        assert not any(trace.encode() in file for trace in (*first, *second) for file in files)
-
-    async def test_neither_logs_nor_errors_nor_files_hold_the_key(
-        self, house: House, ada: Person, messages: Person, tmp_path: Path, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        caplog.set_level(logging.DEBUG)
-        await store(ada, request_id="r")
-        resolved = await resolve(messages)
-        await messages.users.ReportProviderKey(ReportProviderKeyRequest(provider=OPENAI, key_hash=resolved.key_hash))
-        with refused(StatusCode.INVALID_ARGUMENT) as refusal:
-            await store(ada, KEY, CLAUDE)
-        await ada.users.DeleteProviderKey(DeleteProviderKeyRequest(provider=OPENAI))
-        await audited(house, 4)
-
-        assert caplog.text
-        for secret in (KEY, resolved.key_hash):
-            assert secret not in caplog.text
-            assert secret not in refusal.error.text
-        assert not any(KEY.encode() in file.read_bytes() for file in (tmp_path / "data").iterdir())
-
-
-async def test_a_master_key_that_is_no_key_stops_the_start_in_one_line(tmp_path: Path) -> None:
-    environment = {
-        **os.environ,
-        "LLMCHAT_MASTER_KEYS": "hunter2",
-        "LLMCHAT_LISTEN": "127.0.0.1:0",
-        "LLMCHAT_STORE_URL": f"sqlite:///{tmp_path / 'data'}",
-    }
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "services", env=environment, stderr=asyncio.subprocess.PIPE
-    )
-    _, said = await process.communicate()
-    assert process.returncode == 1
-    assert said.decode() == "llmchat: LLMCHAT_MASTER_KEYS must be base64 of 32 bytes\n"
-
-
-async def test_keys_outlast_a_restart(tmp_path: Path) -> None:
-    async with open_house(tmp_path / "data") as house:
-        ada = await account(house)
-        await store(ada)
-    async with open_house(tmp_path / "data") as house:
-        token, _ = house.process.tokens.issue_service("messages", ada.user_id, False)
-        async with bearing(house.address, token, ada.user_id) as messages:
-            assert (await resolve(messages)).api_key == KEY
