@@ -227,8 +227,9 @@ async def test_a_stream_that_begins_while_its_caller_goes_out_is_refused(
     admitting, admitted = asyncio.Event(), asyncio.Event()
 
     async def admit(caller: Caller, address: str) -> None:
-        admitting.set()
-        await admitted.wait()
+        if caller.user_id == ada.user_id:
+            admitting.set()
+            await admitted.wait()
 
     monkeypatch.setattr(house.process.limits, "admit", admit)
     watch = ada.threads.WatchThreads(WatchThreadsRequest())
