@@ -138,3 +138,39 @@ async def test_a_stream_is_cut_with_its_caller_and_says_so(revocations: Revocati
     follower.cancel()
     await asyncio.wait([follower])
     assert cut == ["phone", "laptop"]
+
+
+async def test_what_a_stream_does_at_its_end_is_not_cut_too(revocations: Revocations) -> None:
+    ending, go_on = asyncio.Event(), asyncio.Event()
+    done: list[str] = []
+
+    async def serve() -> None:
+        with revocations.watching(ADA):
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ending.set()
+                await go_on.wait()
+                done.append("all of it")
+
+    stream = asyncio.create_task(serve())
+    await asyncio.sleep(0)
+    revocations.apply(revocation("user:ada"))
+    await ending.wait()
+    revocations.apply(revocation("session:phone"))
+    go_on.set()
+    await asyncio.wait([stream])
+
+    assert stream.cancelled()
+    assert done == ["all of it"]
+
+
+def test_what_is_revoked_again_is_remembered_for_as_long_as_that_takes(revocations: Revocations, clock: Clock) -> None:
+    revocations.apply(revocation("user:ada", kept=10))
+    revocations.apply(revocation("user:bob", kept=20))
+    revocations.apply(revocation("user:ada", NOW + 1, kept=100))
+    clock.now += 50
+    revocations.apply(revocation("user:eve", NOW + 50))
+
+    assert not stands(revocations, ADA, NOW + 1)
+    assert stands(revocations, Caller(user_id="bob"))
