@@ -19,7 +19,7 @@ from llmchat.messages.v1.messages_service_pb2 import (
 from libs.client.backoff import Backoff
 from libs.client.calls import Calls, broken, client_closed, new_request_id
 from libs.client.stream import Stream
-from libs.common.errors import DeadlineExceeded, DomainError, Unavailable
+from libs.common.errors import DeadlineExceeded, DomainError, Exhausted, Unavailable
 from libs.common.rpc.status import from_rpc_error
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Answer:
                 await self._reopen_after(Unavailable("the stream closed before the answer ended"))
             except grpc.aio.AioRpcError as error:
                 failure = from_rpc_error(error)
-                if not broken(error):
+                if not broken(error) and not self._may_pass(failure):
                     self._hang_up()
                     raise failure from error
                 await self._reopen_after(failure)
@@ -180,10 +180,15 @@ class Answer:
         if self._opened_at is not None and time.monotonic() - self._opened_at > self._backoff.longest:
             self._backoff.restart()
         self._hang_up()
-        if not await self._backoff.pause():
+        at_least = failure.retry_after or 0.0 if isinstance(failure, Exhausted) else 0.0
+        if not await self._backoff.pause(at_least=at_least):
             self._backoff.restart()
             raise failure
         self.reopened += 1
+
+    def _may_pass(self, failure: DomainError) -> bool:
+        """Whether a stream that was broken meets a limit: many are opened again at once after an outage."""
+        return self.message is not None and isinstance(failure, Exhausted) and failure.retry_after is not None
 
     def _hang_up(self) -> None:
         if self._stream is not None:

@@ -26,14 +26,18 @@ class Backoff:
         self._width = self._first
         self._began = None
 
-    async def pause(self) -> bool:
-        """Waits before the next attempt; False, at once, when the outage has lasted longer than the patience."""
+    async def pause(self, *, at_least: float = 0.0) -> bool:
+        """Waits before the next attempt, for `at_least` seconds where the server has said so.
+
+        False, at once, when the outage has lasted longer than the patience, or would by then.
+        """
         now = time.monotonic()
         if self._began is None:
             self._began = now
         left = self._began + self._patience - now
-        if left <= 0:
+        if left <= at_least:
             return False
-        await asyncio.sleep(min(random.uniform(0, self._width), left))  # noqa: S311 - spreads load, guards nothing
+        pause = at_least + random.uniform(0, self._width)  # noqa: S311 - spreads load, guards nothing
+        await asyncio.sleep(min(pause, left))
         self._width = min(self._width * 2, self.longest)
         return True

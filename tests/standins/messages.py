@@ -26,6 +26,9 @@ from llmchat.messages.v1.messages_service_pb2 import (
     TokenBatch,
 )
 
+from libs.common.errors import Exhausted
+from libs.common.rpc.status import DETAILS, refusal
+
 Context = grpc.aio.ServicerContext[object, object]
 
 
@@ -36,6 +39,7 @@ class How(Enum):
     CANCELLED = "the server cancels the call"
     REMOVED = "the transport resets the stream"
     CLOSED = "the stream closes with OK before `ended`"
+    LIMITED = "too many streams are open"
     SKIPS = "a token is left out"
     REPEATS = "a token is sent twice"
 
@@ -174,6 +178,10 @@ class StandInMessages(messages_service_pb2_grpc.MessagesServiceServicer):
                 await context.abort(grpc.StatusCode.CANCELLED, how.value)
             case How.REMOVED:
                 await context.abort(grpc.StatusCode.INTERNAL, "Received RST_STREAM with error code 2")
+            case How.LIMITED:
+                refused = refusal(Exhausted(how.value, reason="TOO_MANY_STREAMS", retry_after=0.05))
+                assert refused is not None
+                await context.abort(refused.code, refused.text, ((DETAILS, refused.details),))
 
 
 async def serve(servicer: StandInMessages, address: str = "127.0.0.1:0") -> tuple[grpc.aio.Server, int]:

@@ -10,7 +10,7 @@ import pytest
 from llmchat.messages.v1 import message_pb2
 
 from libs.client import Answer, Client
-from libs.common.errors import DomainError, Precondition, Unavailable
+from libs.common.errors import DomainError, Exhausted, Precondition, Unavailable
 from tests.standins.messages import Cut, How, StandInMessages, serve
 from tests.standins.wire import Wire
 
@@ -97,6 +97,23 @@ async def test_a_send_broken_before_the_answer_has_an_id_is_repeated_with_the_sa
     assert len({request.request_id for request in messages.sends}) == 1
     assert messages.sends[0].request_id
     assert len(messages.questions) == 1
+
+
+async def test_a_broken_stream_that_meets_a_limit_waits_as_it_is_told(
+    client: Client, messages: StandInMessages
+) -> None:
+    messages.cuts = [Cut(2, How.UNAVAILABLE), Cut(0, How.LIMITED), Cut(0, How.LIMITED)]
+    answer = client.send("thread", "echo", "Hello")
+
+    assert [token async for token in answer.tokens()] == TOKENS
+
+
+async def test_a_send_that_meets_a_limit_is_refused_at_once(client: Client, messages: StandInMessages) -> None:
+    messages.cuts = [Cut(0, How.LIMITED)]
+
+    with pytest.raises(Exhausted) as refused:
+        await client.send("thread", "echo", "Hello").read()
+    assert refused.value.retry_after == 0.05
 
 
 async def test_a_cut_wire_is_resumed(port: int, messages: StandInMessages) -> None:

@@ -227,6 +227,20 @@ class TestRepeatedRequests:
             await self.create(documents, CreateThreadRequest(title="two", request_id="r1"))
         assert refused.value.reason == "REQUEST_ID_REUSED"
 
+    async def test_an_answer_under_a_key_that_has_been_removed_is_not_made_twice(
+        self, documents: Documents, clock: HeldClock
+    ) -> None:
+        request = CreateThreadRequest(title="once", request_id="r1")
+        first = await self.create(documents, request)
+        store, pages = documents.store, PageTokens([b"p" * 32])
+        rotated = Documents(store, clock, pages, RequestSeal([b"n" * 32, b"d" * 32]))
+        without = Documents(store, clock, pages, RequestSeal([b"n" * 32]))
+
+        assert await self.create(rotated, request) == first
+        with pytest.raises(Precondition) as refused:
+            await self.create(without, request)
+        assert refused.value.reason == "ANSWER_UNREADABLE"
+
     async def test_callers_do_not_share_request_ids(self, documents: Documents) -> None:
         request = CreateThreadRequest(title="once", request_id="r1")
         first = await self.create(documents, request)

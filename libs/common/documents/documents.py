@@ -129,12 +129,12 @@ class Documents:
         record_id = hashlib.sha256(scope.encode()).hexdigest()
 
         def repeated(record: RequestRecord) -> M:
-            if not self._seal.matches(record.digest, call.method, request):
-                text = "was used before with another body"
-                raise Invalid.field("request_id", text, reason="REQUEST_ID_REUSED")
             first = self._seal.open(record_id, record.answer)
             if first is None:
                 raise Precondition("the first answer cannot be read any more", reason="ANSWER_UNREADABLE")
+            if not self._seal.matches(record.digest, call.method, request):
+                text = "was used before with another body"
+                raise Invalid.field("request_id", text, reason="REQUEST_ID_REUSED")
             return answer.FromString(first)
 
         async def recorded(unit: Unit) -> M:
@@ -164,9 +164,20 @@ class Documents:
 async def _commit(unit: Unit) -> None:
     if unit.after_commit:
         # A caller that is cancelled from here on cannot take its writes back: what follows them happens too.
-        await asyncio.shield(asyncio.create_task(_commit_and_follow(unit)))
+        conflict = await asyncio.shield(asyncio.create_task(_conflict_of(unit)))
+        if conflict is not None:
+            raise conflict
     else:
         await _commit_and_follow(unit)
+
+
+async def _conflict_of(unit: Unit) -> Conflict | None:
+    """Commits; gives a conflict instead of raising it, since after a caller who left nobody would catch it."""
+    try:
+        await _commit_and_follow(unit)
+    except Conflict as conflict:
+        return conflict
+    return None
 
 
 async def _commit_and_follow(unit: Unit) -> None:
