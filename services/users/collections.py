@@ -19,7 +19,10 @@ SESSIONS = CollectionSpec(
     (Index(("user_id",), "created_at"), Index((), "expires_at")),
     journaled=False,
 )
-ACCESS_KEYS = CollectionSpec("access_keys", AccessKeyRecord, "key", (Index(("user_id",), "created_at"),))
+# Nor these: a key that was revoked must not come back, and each is written with every minute of its use.
+ACCESS_KEYS = CollectionSpec(
+    "access_keys", AccessKeyRecord, "key", (Index(("user_id",), "created_at"),), journaled=False
+)
 LOGIN_ATTEMPTS = CollectionSpec("login_attempts", LoginAttempts, indexes=(Index((), "expires_at"),), journaled=False)
 REVOCATIONS = CollectionSpec(
     "revocations", Revocation, indexes=(Index((), "revoked_at"), Index((), "expires_at")), journaled=False

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from llmchat.options.v1 import secret_pb2 as llmchat_dot_options_dot_v1_dot_secret__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%llmchat/users/stored/v1/session.proto\x12\x17llmchat.users.stored.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fllmchat/options/v1/secret.proto\"\xfe\x01\n\rSessionRecord\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63lient_name\x18\x03 \x01(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trefreshes\x18\x07 \x01(\x03\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"\xb3\x02\n\x0f\x41\x63\x63\x65ssKeyRecord\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06prefix\x18\x04 \x01(\t\x12\x16\n\x04hash\x18\x05 \x01(\x0c\x42\x08\x90\xb5\x18\x01\x98\xb5\x18\x01\x12\x0e\n\x06key_id\x18\x06 \x01(\t\x12\x13\n\x0bpermissions\x18\x07 \x03(\t\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"\x85\x01\n\x0eIdentityRecord\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0e\n\x06issuer\x18\x03 \x01(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"\xa2\x01\n\rLoginAttempts\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x66\x61ilures\x18\x02 \x01(\x05\x12+\n\x07next_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%llmchat/users/stored/v1/session.proto\x12\x17llmchat.users.stored.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fllmchat/options/v1/secret.proto\"\xfe\x01\n\rSessionRecord\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x13\n\x0b\x63lient_name\x18\x03 \x01(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\trefreshes\x18\x07 \x01(\x03\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"\xaf\x02\n\x0f\x41\x63\x63\x65ssKeyRecord\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06prefix\x18\x04 \x01(\t\x12\x12\n\x04hash\x18\x05 \x01(\x0c\x42\x04\x90\xb5\x18\x01\x12\x0e\n\x06key_id\x18\x06 \x01(\t\x12\x13\n\x0bpermissions\x18\x07 \x03(\t\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"\x85\x01\n\x0eIdentityRecord\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x0e\n\x06issuer\x18\x03 \x01(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"\xa2\x01\n\rLoginAttempts\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08\x66\x61ilures\x18\x02 \x01(\x05\x12+\n\x07next_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,13 +34,13 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'llmchat.users.stored.v1.ses
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ACCESSKEYRECORD'].fields_by_name['hash']._loaded_options = None
-  _globals['_ACCESSKEYRECORD'].fields_by_name['hash']._serialized_options = b'\220\265\030\001\230\265\030\001'
+  _globals['_ACCESSKEYRECORD'].fields_by_name['hash']._serialized_options = b'\220\265\030\001'
   _globals['_SESSIONRECORD']._serialized_start=133
   _globals['_SESSIONRECORD']._serialized_end=387
   _globals['_ACCESSKEYRECORD']._serialized_start=390
-  _globals['_ACCESSKEYRECORD']._serialized_end=697
-  _globals['_IDENTITYRECORD']._serialized_start=700
-  _globals['_IDENTITYRECORD']._serialized_end=833
-  _globals['_LOGINATTEMPTS']._serialized_start=836
-  _globals['_LOGINATTEMPTS']._serialized_end=998
+  _globals['_ACCESSKEYRECORD']._serialized_end=693
+  _globals['_IDENTITYRECORD']._serialized_start=696
+  _globals['_IDENTITYRECORD']._serialized_end=829
+  _globals['_LOGINATTEMPTS']._serialized_start=832
+  _globals['_LOGINATTEMPTS']._serialized_end=994
 # @@protoc_insertion_point(module_scope)
