@@ -107,7 +107,11 @@ async def test_a_refusal_is_not_remembered(access: StandInAccess) -> None:
     assert await access.keys.resolve(SECRET)
 
 
-@pytest.mark.parametrize("secret", ["llmchat_", "llmchat_x", SECRET[:-1], f"{SECRET}x", SECRET.upper(), "x" * 10_000])
+@pytest.mark.parametrize(
+    "secret",
+    ["llmchat_", "llmchat_x", SECRET[:-1], f"{SECRET}x", SECRET.upper(), "x" * 10_000],
+    ids=["its beginning", "too short", "without the last", "one more", "in capitals", "far too long"],
+)
 async def test_what_has_not_the_form_of_a_key_is_not_asked_about(access: StandInAccess, secret: str) -> None:
     with pytest.raises(Unauthenticated):
         await access.keys.resolve(secret)
