@@ -118,7 +118,7 @@ async def raised(error: Exception) -> DomainError:
     async with serving(answer) as served, channels_to(served.target) as channels:
         enter_call(Call(caller=ADA))
         with pytest.raises(DomainError) as caught:
-            await channels.stub("threads", ThreadsServiceStub).GetThread(GET)
+            await channels.stub("threads", ThreadsServiceStub).SetGeneratedTitle(TITLE)
     return caught.value
 
 
