@@ -7,7 +7,6 @@ import base64
 import hashlib
 import hmac
 import json
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,32 +20,35 @@ from services.users.openid_tokens import IdTokens
 from services.users.settings import OpenIdIssuer
 from tests.standins.openid_issuer import AUDIENCE, IssuerKey, StandInIssuer, serve_issuer
 
-NOW = int(time.time())
+# In seconds of the epoch.
+NOW = 1_800_000_000
 
 
-class Clock:
-    """The time now, and later by `later` seconds."""
+class HeldClock:
+    """Stands at `NOW`, or `later` seconds after it, in milliseconds."""
 
     def __init__(self) -> None:
         self.later = 0.0
 
     def __call__(self) -> int:
-        return int((time.time() + self.later) * 1000)
+        return int((NOW + self.later) * 1000)
 
 
 @pytest.fixture
-async def issuer() -> AsyncIterator[StandInIssuer]:
+def clock() -> HeldClock:
+    return HeldClock()
+
+
+@pytest.fixture
+async def issuer(clock: HeldClock) -> AsyncIterator[StandInIssuer]:
+    """One whose clock goes as ours."""
     async with serve_issuer() as issuer:
+        issuer.clock = clock
         yield issuer
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def tokens(issuer: StandInIssuer, clock: Clock) -> AsyncIterator[IdTokens]:
+async def tokens(issuer: StandInIssuer, clock: HeldClock) -> AsyncIterator[IdTokens]:
     """As the house verifies them."""
     tokens = IdTokens([OpenIdIssuer(issuer=issuer.url, audience=(AUDIENCE, "our app"))], clock)
     yield tokens
@@ -184,7 +186,7 @@ async def test_keys_are_fetched_once_for_all(tokens: IdTokens, issuer: StandInIs
 
 
 async def test_a_key_that_is_new_is_found_and_one_that_is_withdrawn_counts_an_hour_more_at_most(
-    tokens: IdTokens, issuer: StandInIssuer, clock: Clock
+    tokens: IdTokens, issuer: StandInIssuer, clock: HeldClock
 ) -> None:
     old = issuer.token(exp=NOW + 86_400)
     await tokens.verify(old, "")
@@ -197,7 +199,7 @@ async def test_a_key_that_is_new_is_found_and_one_that_is_withdrawn_counts_an_ho
 
 
 async def test_a_withdrawn_key_is_dropped_within_an_hour_though_nobody_uses_a_new_one(
-    tokens: IdTokens, issuer: StandInIssuer, clock: Clock
+    tokens: IdTokens, issuer: StandInIssuer, clock: HeldClock
 ) -> None:
     old = issuer.token(exp=NOW + 86_400)
     await tokens.verify(old, "")
@@ -210,7 +212,7 @@ async def test_a_withdrawn_key_is_dropped_within_an_hour_though_nobody_uses_a_ne
 
 
 async def test_made_up_key_ids_have_the_issuer_asked_once_a_minute(
-    tokens: IdTokens, issuer: StandInIssuer, clock: Clock
+    tokens: IdTokens, issuer: StandInIssuer, clock: HeldClock
 ) -> None:
     await tokens.verify(issuer.token(), "")
     asked = len(issuer.requests)
@@ -224,7 +226,7 @@ async def test_made_up_key_ids_have_the_issuer_asked_once_a_minute(
 
 
 async def test_an_issuer_that_is_down_keeps_out_nobody_whose_key_is_known(
-    tokens: IdTokens, issuer: StandInIssuer, clock: Clock
+    tokens: IdTokens, issuer: StandInIssuer, clock: HeldClock
 ) -> None:
     token = issuer.token(exp=NOW + 86_400)
     await tokens.verify(token, "")
@@ -249,7 +251,7 @@ async def test_an_issuer_that_is_down_keeps_out_nobody_whose_key_is_known(
     ids=lambda answers: ascii(answers)[:60],
 )
 async def test_what_is_no_answer_is_asked_for_again_and_leaves_nothing_behind(
-    tokens: IdTokens, issuer: StandInIssuer, clock: Clock, answers: dict[str, Any]
+    tokens: IdTokens, issuer: StandInIssuer, clock: HeldClock, answers: dict[str, Any]
 ) -> None:
     good = {name: getattr(issuer, name) for name in answers}
     for name, value in answers.items():

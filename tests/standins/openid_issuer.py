@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ import jwt
 from aiohttp import web
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+
+from libs.common.clock import Clock, wall_clock
 
 AUDIENCE = "llmchat.example"
 
@@ -59,6 +60,7 @@ class StandInIssuer:
         status: What it answers with, if not 200.
         requests: The paths that it was asked for.
         open: While it is not set, answers wait.
+        clock: Says when its tokens are issued.
     """
 
     def __init__(self) -> None:
@@ -68,6 +70,7 @@ class StandInIssuer:
         self.configuration: dict[str, Any] = {}
         self.status = 200
         self.requests: list[str] = []
+        self.clock: Clock = wall_clock
         self.open = asyncio.Event()
         self.open.set()
 
@@ -82,7 +85,7 @@ class StandInIssuer:
 
     def claims(self, subject: str = "ada", **changes: Any) -> dict[str, Any]:
         """What is in every ID token; a change to None leaves a claim out."""
-        now = int(time.time())
+        now = self.clock() // 1000
         claims = {"iss": self.url, "aud": AUDIENCE, "sub": subject, "iat": now, "exp": now + 3600, **changes}
         return {name: value for name, value in claims.items() if value is not None}
 
