@@ -137,3 +137,8 @@ def test_every_field_that_holds_a_secret_is_marked() -> None:
     ]
 
     assert unmarked == []
+
+
+@every_rpc
+def test_no_rpc_that_streams_is_for_services(rpc: MethodDescriptor) -> None:
+    assert not (rpc.server_streaming and policy_pb2.WHO_SERVICE in policy_of(rpc).allow)

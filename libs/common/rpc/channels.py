@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from typing import Any, Protocol, TypeVar, cast
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NoReturn, Protocol, TypeVar, cast
 
 from google.protobuf.message import Message
 from grpc import aio
@@ -66,8 +66,7 @@ class Channels:
     def stub(self, service: str, stub: Callable[[aio.Channel], S]) -> S:
         """A stub whose methods are called with the request alone and raise domain errors.
 
-        `await stub.GetThread(request)` answers; `stub.StreamTokens(request)` is an async generator: close it (`aclose`)
-        to cancel the call.
+        `await stub.GetThread(request)` answers. RPCs that stream are none for services.
 
         Raises:
             Precondition: no address is known for `service`; made when a service is wired, this stops its start.
@@ -129,18 +128,10 @@ class _Outgoing:
 
         return invoke
 
-    def unary_stream(self, path: str, **codec: Any) -> Callable[[Message], AsyncGenerator[Message, None]]:
-        send: aio.UnaryStreamMultiCallable[Message, Message] = self._channel.unary_stream(path, **codec)
+    def unary_stream(self, path: str, **codec: Any) -> Callable[[Message], NoReturn]:
+        """Stubs ask for one per method. No policy lets a service call an RPC that streams."""
 
-        async def invoke(request: Message) -> AsyncGenerator[Message, None]:
-            call = current_call()
-            answers = send(request, timeout=call.remaining(), metadata=self._terms.metadata(call))
-            try:
-                async for answer in answers:
-                    yield answer
-            except aio.AioRpcError as error:
-                raise from_rpc_error(error) from error
-            finally:
-                answers.cancel()
+        def refuse(request: Message) -> NoReturn:
+            raise TypeError(f"{path} streams, and is not for services")
 
-        return invoke
+        return refuse
