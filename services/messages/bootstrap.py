@@ -17,6 +17,7 @@ from services.messages.models import Models
 from services.messages.personal_data import PERSONAL_DATA
 from services.messages.providers.open import open_providers
 from services.messages.references import REFERENCES
+from services.messages.rendering import HtmlRenderer
 from services.messages.service import MessagesService
 from services.messages.settings import MessagesSettings
 from services.messages.streams import Streams
@@ -58,5 +59,5 @@ async def bootstrap(process: Process) -> None:
     process.consume("messages", documents, channels, subscriptions(generations, outbox))
     process.server.on_stopping += (generations.prepare_to_stop, hub.close)
     streams = Streams(documents, hub, generations, settings.watchdog)
-    service = MessagesService(documents, models, threads, generations, streams, process.limits)
+    service = MessagesService(documents, models, threads, generations, streams, process.limits, HtmlRenderer())
     process.server.add(DESCRIPTOR.services_by_name["MessagesService"], service)

@@ -4,26 +4,52 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from llmchat.messages.v1.messages_service_pb2 import ListMessagesRequest, ListMessagesResponse
+from llmchat.messages.v1.message_pb2 import Message
+from llmchat.messages.v1.messages_service_pb2 import (
+    TEXT_FORMAT_HTML,
+    GetMessageRequest,
+    ListMessagesRequest,
+    ListMessagesResponse,
+)
 from llmchat.threads.v1.threads_service_pb2 import GetThreadRequest
 
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
+from libs.common.documents.ownership import read_owned
 from libs.common.documents.pages import PageAnswer
 from libs.common.store.port import Query
 from services.messages.collections import MESSAGES
+from services.messages.rendering import HtmlRenderer
 from services.messages.rules import known_conversation
 
 if TYPE_CHECKING:
     from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceAsyncStub
 
 _PAGE_SIZE = 50
+# HTML may take six times the bytes of its text; an answer has four megabytes.
+_HTML_PAGE_BYTES = 512 * 1024
+
+
+async def read_message(documents: Documents, renderer: HtmlRenderer, call: Call, request: GetMessageRequest) -> Message:
+    """One message, in the format that is asked for.
+
+    Raises:
+        NotFound: no such message of the caller's.
+    """
+    message = await read_owned(documents, MESSAGES, call.caller, request.id)
+    if request.format == TEXT_FORMAT_HTML:
+        await renderer.add_html([message])
+    return message
 
 
 async def list_messages(
-    documents: Documents, threads: ThreadsServiceAsyncStub, call: Call, request: ListMessagesRequest
-) -> PageAnswer:
-    """A page of a thread's messages, by place in the thread; of all models, or of one.
+    documents: Documents,
+    threads: ThreadsServiceAsyncStub,
+    renderer: HtmlRenderer,
+    call: Call,
+    request: ListMessagesRequest,
+) -> PageAnswer | ListMessagesResponse:
+    """A page of a thread's messages, by place in the thread; of all models, or of one. As HTML, it is shorter.
 
     Raises:
         NotFound: no such thread of the caller's.
@@ -40,5 +66,9 @@ async def list_messages(
         thread_id=request.thread_id,
         **narrowed,
     )
-    page = await documents.page(query, request.page_token, count=request.count_total)
-    return page.answer(ListMessagesResponse, "messages")
+    if request.format != TEXT_FORMAT_HTML:
+        page = await documents.page(query, request.page_token, count=request.count_total)
+        return page.answer(ListMessagesResponse, "messages")
+    page = await documents.page(query, request.page_token, count=request.count_total, most_bytes=_HTML_PAGE_BYTES)
+    await renderer.add_html(page.items)
+    return ListMessagesResponse(messages=page.items, next_page_token=page.next_token, total_size=page.total)

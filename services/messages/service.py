@@ -11,6 +11,7 @@ from llmchat.messages.v1.messages_service_pb2 import (
     CancelGenerationRequest,
     GetMessageRequest,
     ListMessagesRequest,
+    ListMessagesResponse,
     SendMessageRequest,
     StreamEvent,
     StreamTokensRequest,
@@ -27,7 +28,8 @@ from libs.common.documents.unit import Unit
 from services.messages.collections import MESSAGES
 from services.messages.generations import Generations
 from services.messages.models import Models
-from services.messages.reading import list_messages
+from services.messages.reading import list_messages, read_message
+from services.messages.rendering import HtmlRenderer
 from services.messages.sending import Sending
 from services.messages.streams import Streams
 from services.messages.titles import suggest_title
@@ -47,6 +49,7 @@ class MessagesService:
         generations: Generations,
         streams: Streams,
         limits: CountedLimits,
+        renderer: HtmlRenderer,
     ) -> None:
         self._documents = documents
         self._models = models
@@ -54,6 +57,7 @@ class MessagesService:
         self._generations = generations
         self._sending = Sending(documents, models, threads, generations, limits)
         self._streams = streams
+        self._renderer = renderer
 
     async def SendMessage(self, request: SendMessageRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
         """Stores, starts, and follows from the first token."""
@@ -81,11 +85,11 @@ class MessagesService:
 
     async def GetMessage(self, request: GetMessageRequest, call: Call) -> Message:
         """One message."""
-        return await read_owned(self._documents, MESSAGES, call.caller, request.id)
+        return await read_message(self._documents, self._renderer, call, request)
 
-    async def ListMessages(self, request: ListMessagesRequest, call: Call) -> PageAnswer:
+    async def ListMessages(self, request: ListMessagesRequest, call: Call) -> PageAnswer | ListMessagesResponse:
         """A page of them."""
-        return await list_messages(self._documents, self._threads, call, request)
+        return await list_messages(self._documents, self._threads, self._renderer, call, request)
 
     async def SuggestTitle(self, request: SuggestTitleRequest, call: Call) -> SuggestTitleResponse:
         """A title for a conversation."""

@@ -279,3 +279,13 @@ async def test_an_id_token_of_a_stand_in_issuer_signs_in(tmp_path: Path, monkeyp
             assert client.session is not None
             assert client.session.refresh_token
             assert [session.client_name async for session in client.sessions()] == ["Ada's browser"]
+
+
+async def test_a_message_is_shown_as_html_on_request(ada: Client) -> None:
+    thread = await ada.create_thread()
+    answer = ada.send(thread.id, "echo", "**milk**")
+    await answer.read()
+
+    assert "<strong>milk</strong>" in (await ada.get_message(answer.message_id, html=True)).html
+    assert (await ada.get_message(answer.message_id)).html == ""
+    assert all([message.html async for message in ada.list_messages(thread.id, html=True)])

@@ -79,15 +79,19 @@ class Documents:
         """The documents that the query holds, in its order."""
         return [stored.message for stored in await self.store.query(query)]
 
-    async def page(self, query: Query[M], page_token: str, *, count: bool = False) -> Page[M]:
+    async def page(
+        self, query: Query[M], page_token: str, *, count: bool = False, most_bytes: int = _PAGE_BYTES
+    ) -> Page[M]:
         """The page of `query.limit` documents after `page_token` (from the query's own start when empty).
+
+        It ends before the document that would take it beyond `most_bytes`, but for the first.
 
         Raises:
             Invalid: the token is not one that this query gave this caller.
         """
         after = self._page_tokens.read(query, page_token) if page_token else query.after
         found = await self.store.query(replace(query, after=after, limit=query.limit + 1))
-        fitting = min(query.limit, _fitting(found))
+        fitting = min(query.limit, _fitting(found, most_bytes))
         next_token = ""
         if len(found) > fitting:
             found = found[:fitting]
@@ -186,11 +190,11 @@ async def _commit_and_follow(unit: Unit) -> None:
         action()
 
 
-def _fitting(found: Sequence[Stored[M]]) -> int:
+def _fitting(found: Sequence[Stored[M]], most_bytes: int) -> int:
     """How many of the documents fit into one answer: gRPC lets 4 MiB through; at least one."""
     size = 0
     for number, stored in enumerate(found):
         size += len(stored.body)
-        if size > _PAGE_BYTES and number:
+        if size > most_bytes and number:
             return number
     return len(found)
