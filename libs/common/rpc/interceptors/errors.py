@@ -22,15 +22,19 @@ async def refuse(context: Context, path: str, request_id: str, error: BaseExcept
     """Ends the call with the status of `error`. One that is a bug is logged whole and tells the caller nothing.
 
     Raises:
-        aio.AbortError: always: gRPC's own way to end a call.
+        aio.AbortError: gRPC's own way to end a call.
+        aio.InternalError: the client has gone.
     """
-    # A write to a client that has gone: nobody is left to answer.
-    if isinstance(error, aio.InternalError):
+    try:
+        if isinstance(error, aio.InternalError):
+            raise error
+        answer = _answer(context, path, request_id, error)
+        trailers = ((REQUEST_ID, request_id), (DETAILS, answer.details))
+        await context.abort(answer.code, answer.text, trailers)
+    except aio.InternalError:
+        # An answer or a refusal to a client that has gone: nobody is left to tell, and gRPC lets this pass.
         _log.debug("%s lost its client", path, extra={"request_id": request_id})
-        raise aio.AbortError from error
-    answer = _answer(context, path, request_id, error)
-    trailers = ((REQUEST_ID, request_id), (DETAILS, answer.details))
-    await context.abort(answer.code, answer.text, trailers)
+        raise
 
 
 def _answer(context: Context, path: str, request_id: str, error: BaseException) -> Refusal:
