@@ -81,7 +81,9 @@ async def test_parked_events_are_in_sight_after_a_restart_and_in_a_check(
         assert (last.summary.unsettled_events, last.summary.parked_events) == (1, 1)
 
 
-async def test_only_an_administrator_lists_and_replays_events_and_operations_counts_them(house: House, anna: Person) -> None:
+async def test_only_an_administrator_lists_and_replays_events_and_operations_counts_them(
+    house: House, anna: Person
+) -> None:
     tokens = house.process.tokens
     async with aio.insecure_channel(house.address) as channel:
         stub = EventsServiceStub(channel)

@@ -23,7 +23,7 @@ async def refuse(context: Context, path: str, request_id: str, error: BaseExcept
 
     Raises:
         aio.AbortError: gRPC's own way to end a call.
-        aio.InternalError: the client has gone.
+        CancelledError: the client has gone.
     """
     try:
         if isinstance(error, aio.InternalError):
@@ -32,9 +32,9 @@ async def refuse(context: Context, path: str, request_id: str, error: BaseExcept
         trailers = ((REQUEST_ID, request_id), (DETAILS, answer.details))
         await context.abort(answer.code, answer.text, trailers)
     except aio.InternalError:
-        # An answer or a refusal to a client that has gone: nobody is left to tell, and gRPC lets this pass.
+        # An answer or a refusal to a client that has gone. gRPC lets a cancelled call pass without a word.
         _log.debug("%s lost its client", path, extra={"request_id": request_id})
-        raise
+        raise asyncio.CancelledError from None
 
 
 def _answer(context: Context, path: str, request_id: str, error: BaseException) -> Refusal:
