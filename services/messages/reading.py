@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceAsyncStub
 
 _PAGE_SIZE = 50
-# HTML may take six times the bytes of its text; an answer has four megabytes.
-_HTML_PAGE_BYTES = 512 * 1024
+# HTML may take twenty times the bytes of its text; an answer has four megabytes.
+_HTML_PAGE_BYTES = 128 * 1024
 
 
 async def read_message(documents: Documents, renderer: HtmlRenderer, call: Call, request: GetMessageRequest) -> Message:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 import pytest
+from llmchat.catalog.v1.catalog_service_pb2 import GetModelRequest
 from llmchat.messages.v1.message_pb2 import MESSAGE_STATUS_COMPLETE, ROLE_USER, Message
 from llmchat.messages.v1.messages_service_pb2 import (
     TEXT_FORMAT_HTML,
@@ -204,6 +206,71 @@ def test_an_image_is_a_link_that_nobody_follows_by_looking() -> None:
     seen = Seen(HtmlRenderer().render("![a cat](https://example.org/cat.png)"))
 
     assert seen.tags == {"p", "a"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[a]: {'x' * 50_000}\n\n{'[a]' * 16_000}",
+        f"[a]: b '{'x' * 50_000}'\n\n{'[a] ' * 12_000}",
+        "a|" * 12_000 + "\n" + "-|" * 12_000 + "\n" + "x\n" * 25_000,
+        "a|b|c|d\n-|-|-|-\n" + "x\n" * 45_000,
+        "|a|\n|-|\n\n" * 10_000,
+        "[" * 100_000,
+        "*" * 100_000,
+        "**a" * 33_000,
+        "`" * 99_999,
+        "<a@b.c>__    ![" * 6_600,
+        "> " * 90 + "a\n" + "b\n" * 49_000,
+        "&" * 100_000,
+        "\u2028\u3000\n" * 30_000,
+    ],
+    ids=lambda text: repr(text[:20]),
+)
+def test_no_text_becomes_far_more_html_than_it_is_long(text: str) -> None:
+    assert len(HtmlRenderer().render(text)) <= 20 * len(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "".join(f"{'  ' * depth}- level {depth}\n" for depth in range(30)),
+        "> " * 30 + "level 29",
+        "**so** " * 20_000 + "level 29",
+    ],
+    ids=["lists", "quotes", "long"],
+)
+def test_a_text_that_is_too_deep_or_too_long_is_shown_as_it_is(text: str) -> None:
+    seen = Seen(HtmlRenderer().render(text))
+
+    assert seen.tags == {"pre"}
+    assert seen.text == text
+
+
+def test_lists_in_lists_survive() -> None:
+    seen = Seen(HtmlRenderer().render("".join(f"{'  ' * depth}- level {depth}\n" for depth in range(8))))
+
+    assert [tag for tag, _ in seen.elements].count("ul") == 8
+    assert "level 7" in seen.text
+
+
+async def test_others_are_answered_while_a_long_text_is_rendered(house: House, anna: Person) -> None:
+    thread = await anna.threads.CreateThread(CreateThreadRequest())
+    long = SendMessageRequest(thread_id=thread.id, model_id="echo", content="- *so* [it](x) `goes` on\n" * 4_000)
+    sent = await watch(anna.messages.SendMessage(long))
+    assert sent.ended is not None
+    question = sent.ended.question_id
+
+    async def render() -> Message:
+        return await anna.messages.GetMessage(GetMessageRequest(id=question, format=TEXT_FORMAT_HTML))
+
+    rendering, answered = asyncio.create_task(render()), 0
+    while not rendering.done():
+        await anna.catalog.GetModel(GetModelRequest(id="echo"))
+        answered += 1
+
+    assert answered > 5
+    assert (await rendering).html.count("<li>") == 4_000
 
 
 async def test_a_message_is_html_where_that_is_asked_for_and_stored_as_it_was_written(
