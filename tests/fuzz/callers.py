@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 
 from grpc import StatusCode, aio
@@ -18,7 +19,7 @@ from llmchat.users.v1.users_service_pb2 import (
 )
 from llmchat.users.v1.users_service_pb2_grpc import UsersServiceStub
 
-from libs.common.crypto.tokens import Tokens
+from libs.common.crypto.tokens import SERVICE_LIFE, Tokens
 from libs.common.rpc.method import Method
 from libs.common.settings import SERVICES
 from tests.fuzz.pool import Pool
@@ -75,6 +76,8 @@ class Callers:
         self._ids: dict[str, str] = {}
         self._credentials: dict[str, str] = {}
         self._services = {_of_service(name): name for name in SERVICES}
+        # By caller and user: the token, and when another one is due.
+        self._service_tokens: dict[tuple[str, str], tuple[str, float]] = {}
         self._recovering = asyncio.Lock()
         self._made = 0
 
@@ -156,6 +159,14 @@ class Callers:
     def _issue(self, name: str) -> str:
         return self._tokens.issue_user(self._ids[name], name == ADMIN, _LIFE)[0]
 
+    def _service_token(self, caller: str, user_id: str) -> str:
+        """As services do it: one token for many calls, renewed in time."""
+        token, renew_at = self._service_tokens.get((caller, user_id), ("", 0.0))
+        if time.monotonic() >= renew_at:
+            token, _ = self._tokens.issue_service(self._services[caller], user_id, False)
+            self._service_tokens[caller, user_id] = token, time.monotonic() + SERVICE_LIFE / 2
+        return token
+
     def _authorization(self, caller: str, chance: random.Random) -> Metadata:
         if caller == NOBODY:
             return ()
@@ -166,7 +177,7 @@ class Callers:
             return (("authorization", chance.choice((forged, chance.choice(_BAD_AUTHORIZATIONS)))),)
         if caller in self._services:
             user_id = self._pool.pick(chance, "", "user") or "" if chance.random() < 0.8 else ""
-            return _bearer(self._tokens.issue_service(self._services[caller], user_id, False)[0])
+            return _bearer(self._service_token(caller, user_id))
         return _bearer(self._credentials[caller])
 
 
