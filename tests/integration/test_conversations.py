@@ -27,7 +27,7 @@ def conversations() -> list[list[str]]:
 
 async def hold(person: Person, turns: list[str]) -> str:
     """Says each of the turns once the one before is answered; gives the thread's id."""
-    thread = await person.threads.CreateThread(CreateThreadRequest(title=turns[0][:50]))
+    thread = await person.threads.CreateThread(CreateThreadRequest(title=turns[0].splitlines()[0][:50]))
     for text in turns:
         request = SendMessageRequest(thread_id=thread.id, model_id="echo", content=text)
         seen = await watch(person.messages.SendMessage(request))
