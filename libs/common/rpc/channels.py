@@ -121,8 +121,11 @@ class _Outgoing:
 
         async def invoke(request: Message) -> Message:
             call = current_call()
+            seconds = self._terms.timeout(call)
+            if not seconds:
+                raise errors.DeadlineExceeded("the deadline passed before another service was asked")
             try:
-                return await send(request, timeout=self._terms.timeout(call), metadata=self._terms.metadata(call))
+                return await send(request, timeout=seconds, metadata=self._terms.metadata(call))
             except aio.AioRpcError as error:
                 raise from_rpc_error(error) from error
 
