@@ -42,7 +42,7 @@ async def ada(servers: StandInKeyServers, tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("LLMCHAT_KEY_CHECK_CLAUDE_URL", servers.url)
     monkeypatch.setenv("LLMCHAT_OPENAI_BASE_URL", f"{servers.url}/openai/v1/")
     monkeypatch.setenv("LLMCHAT_KEY_CHECK_GOOGLE_URL", servers.url)
-    monkeypatch.setenv("LLMCHAT_KEY_CHECK_TIMEOUT", "0.5")
+    monkeypatch.setenv("LLMCHAT_KEY_CHECK_TIMEOUT", "30")
     async with open_house(tmp_path / "data") as house:
         yield await account(house)
 
