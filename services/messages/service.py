@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
+from google.protobuf.empty_pb2 import Empty
 from llmchat.messages.v1.message_pb2 import Message
 from llmchat.messages.v1.messages_service_pb2 import (
+    AppendTokensRequest,
+    AppendTokensResponse,
     CancelGenerationRequest,
+    CheckProviderRequest,
+    CheckProviderResponse,
+    ClaimAnswerRequest,
+    ClaimAnswerResponse,
+    DeleteMessageRequest,
+    EditMessageRequest,
     GetMessageRequest,
+    ImportMessagesRequest,
+    ImportMessagesResponse,
     ListMessagesRequest,
     ListMessagesResponse,
+    ListSharedMessagesRequest,
+    ListSharedMessagesResponse,
+    PullModelRequest,
+    PullModelResponse,
+    RegenerateMessageRequest,
+    SelectVersionRequest,
     SendMessageRequest,
+    SetFeedbackRequest,
     StreamEvent,
     StreamTokensRequest,
     SuggestTitleRequest,
     SuggestTitleResponse,
+    SummarizeRequest,
+    SummarizeResponse,
 )
 
 from libs.common.access.limits import CountedLimits
@@ -72,6 +92,42 @@ class MessagesService:
         async with aclosing(self._streams.follow(message.id, request.after_seq)) as events:
             async for event in events:
                 yield event
+
+    def EditMessage(self, request: EditMessageRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
+        raise NotImplementedError
+
+    def RegenerateMessage(self, request: RegenerateMessageRequest, call: Call) -> AsyncGenerator[StreamEvent, None]:
+        raise NotImplementedError
+
+    async def SelectVersion(self, request: SelectVersionRequest, call: Call) -> Message:
+        raise NotImplementedError
+
+    async def SetFeedback(self, request: SetFeedbackRequest, call: Call) -> Message:
+        raise NotImplementedError
+
+    async def DeleteMessage(self, request: DeleteMessageRequest, call: Call) -> Empty:
+        raise NotImplementedError
+
+    async def ListSharedMessages(self, request: ListSharedMessagesRequest, call: Call) -> ListSharedMessagesResponse:
+        raise NotImplementedError
+
+    async def ClaimAnswer(self, request: ClaimAnswerRequest, call: Call) -> ClaimAnswerResponse:
+        raise NotImplementedError
+
+    async def AppendTokens(self, requests: AsyncIterator[AppendTokensRequest], call: Call) -> AppendTokensResponse:
+        raise NotImplementedError
+
+    async def ImportMessages(self, request: ImportMessagesRequest, call: Call) -> ImportMessagesResponse:
+        raise NotImplementedError
+
+    async def Summarize(self, request: SummarizeRequest, call: Call) -> SummarizeResponse:
+        raise NotImplementedError
+
+    async def CheckProvider(self, request: CheckProviderRequest, call: Call) -> CheckProviderResponse:
+        raise NotImplementedError
+
+    def PullModel(self, request: PullModelRequest, call: Call) -> AsyncGenerator[PullModelResponse, None]:
+        raise NotImplementedError
 
     async def CancelGeneration(self, request: CancelGenerationRequest, call: Call) -> Message:
         """Ends it, then shows it as it ended."""

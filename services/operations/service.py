@@ -9,18 +9,26 @@ from llmchat.operations.v1.operations_service_pb2 import (
     CancelOperationRequest,
     CheckIntegrityRequest,
     CheckIntegrityResponse,
+    CreateOperationRequest,
     ExportUserDataRequest,
     ExportUserDataResponse,
     GetOperationRequest,
     GetSystemConfigRequest,
+    GetSystemHealthRequest,
+    GetSystemStatsRequest,
+    GetSystemVersionRequest,
     ListAuditEventsRequest,
     ListOperationsRequest,
     ListOperationsResponse,
+    RetryOperationRequest,
     TrackUserDeletionRequest,
     UpdateSystemConfigRequest,
     WatchOperationRequest,
 )
 from llmchat.operations.v1.system_config_pb2 import SystemConfig
+from llmchat.operations.v1.system_health_pb2 import SystemHealth
+from llmchat.operations.v1.system_stats_pb2 import SystemStats
+from llmchat.operations.v1.system_version_pb2 import SystemVersion
 
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
@@ -61,6 +69,12 @@ class OperationsService:
         page = await operations.list_operations(self._documents, call.caller, request)
         return page.answer(ListOperationsResponse, "operations")
 
+    async def CreateOperation(self, request: CreateOperationRequest, call: Call) -> Operation:
+        raise NotImplementedError
+
+    async def RetryOperation(self, request: RetryOperationRequest, call: Call) -> Operation:
+        raise NotImplementedError
+
     async def CancelOperation(self, request: CancelOperationRequest, call: Call) -> Operation:
         async def cancel(unit: Unit) -> Operation:
             return await operations.cancel_operation(unit, self._changes, call.caller, request.id)
@@ -88,6 +102,15 @@ class OperationsService:
         self, request: ExportUserDataRequest, call: Call
     ) -> AsyncGenerator[ExportUserDataResponse, None]:
         return self._export.run(request, call)
+
+    async def GetSystemVersion(self, request: GetSystemVersionRequest, call: Call) -> SystemVersion:
+        raise NotImplementedError
+
+    async def GetSystemStats(self, request: GetSystemStatsRequest, call: Call) -> SystemStats:
+        raise NotImplementedError
+
+    async def GetSystemHealth(self, request: GetSystemHealthRequest, call: Call) -> SystemHealth:
+        raise NotImplementedError
 
     async def GetSystemConfig(self, request: GetSystemConfigRequest, call: Call) -> SystemConfig:
         return await self._system_config.read()

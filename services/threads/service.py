@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from google.protobuf.empty_pb2 import Empty
 from llmchat.threads.v1.thread_pb2 import Thread
 from llmchat.threads.v1.threads_service_pb2 import (
     CreateThreadRequest,
     DeleteThreadRequest,
+    ExportThreadsRequest,
+    ExportThreadsResponse,
+    GetSharedThreadRequest,
     GetThreadRequest,
+    ImportThreadsRequest,
+    ImportThreadsResponse,
     ListThreadsRequest,
     ListThreadsResponse,
+    PruneThreadsRequest,
+    PruneThreadsResponse,
+    SearchThreadsRequest,
+    SearchThreadsResponse,
     SetGeneratedTitleRequest,
+    SharedThread,
+    ShareThreadRequest,
     ThreadChange,
+    UnshareThreadRequest,
     UpdateThreadRequest,
     WatchThreadsRequest,
 )
@@ -54,6 +66,27 @@ class ThreadsService:
     async def ListThreads(self, request: ListThreadsRequest, call: Call) -> PageAnswer:
         page = await threads.list_threads(self._documents, call.caller, request)
         return page.answer(ListThreadsResponse, "threads")
+
+    async def SearchThreads(self, request: SearchThreadsRequest, call: Call) -> SearchThreadsResponse:
+        raise NotImplementedError
+
+    async def ShareThread(self, request: ShareThreadRequest, call: Call) -> Thread:
+        raise NotImplementedError
+
+    async def UnshareThread(self, request: UnshareThreadRequest, call: Call) -> Thread:
+        raise NotImplementedError
+
+    async def GetSharedThread(self, request: GetSharedThreadRequest, call: Call) -> SharedThread:
+        raise NotImplementedError
+
+    async def PruneThreads(self, request: PruneThreadsRequest, call: Call) -> PruneThreadsResponse:
+        raise NotImplementedError
+
+    async def ImportThreads(self, requests: AsyncIterator[ImportThreadsRequest], call: Call) -> ImportThreadsResponse:
+        raise NotImplementedError
+
+    def ExportThreads(self, request: ExportThreadsRequest, call: Call) -> AsyncGenerator[ExportThreadsResponse, None]:
+        raise NotImplementedError
 
     async def UpdateThread(self, request: UpdateThreadRequest, call: Call) -> Thread:
         async def update(unit: Unit) -> Thread:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +15,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode, aio
 from llmchat.events.v1.events_pb2 import GenerationFinished
 from llmchat.messages.v1 import messages_service_pb2
-from llmchat.messages.v1.message_pb2 import Message
 from llmchat.messages.v1.messages_service_pb2 import (
-    CancelGenerationRequest,
-    GetMessageRequest,
-    ListMessagesRequest,
-    ListMessagesResponse,
-    SendMessageRequest,
-    StreamEvent,
-    StreamTokensRequest,
     SuggestTitleRequest,
     SuggestTitleResponse,
 )
@@ -50,7 +42,7 @@ from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
 from libs.common.context import Call, Caller
 from libs.common.documents.documents import Documents
 from libs.common.documents.unit import Unit
-from libs.common.errors import DomainError, Exhausted, NotFound, Precondition
+from libs.common.errors import Exhausted, NotFound, Precondition
 from libs.common.events.bus import Delivery
 from libs.common.events.outbox import Outbox, event_channel
 from libs.common.events.subscription import subscribed
@@ -59,6 +51,7 @@ from libs.common.settings import Settings
 from services.operations.bootstrap import bootstrap as operations_bootstrap
 from services.threads.bootstrap import bootstrap as threads_bootstrap
 from tests.integration.calling import NOBODY, SignedIn, eventually, refused, sign_in
+from tests.standins.partial import filled
 
 T = TypeVar("T")
 ENDED = (OPERATION_STATUS_COMPLETED, OPERATION_STATUS_FAILED, OPERATION_STATUS_CANCELLED)
@@ -87,7 +80,8 @@ class StandInMessages:
     async def bootstrap(self, process: Process) -> None:
         self.documents = await process.documents("messages", [])
         self.outbox = process.outbox("messages", self.documents)
-        process.server.add(messages_service_pb2.DESCRIPTOR.services_by_name["MessagesService"], self)
+        service = messages_service_pb2.DESCRIPTOR.services_by_name["MessagesService"]
+        process.server.add(service, filled(service, self))
 
     async def finish(self, thread: Thread) -> None:
         """The thread's answer is complete."""
@@ -112,31 +106,6 @@ class StandInMessages:
             self.cut_off += 1
             raise
         return SuggestTitleResponse(title="Lisbon by tram", tokens_used=9)
-
-    async def SendMessage(  # noqa: N802
-        self, request: SendMessageRequest, call: Call
-    ) -> AsyncGenerator[StreamEvent, None]:
-        raise _not_here()
-        yield
-
-    async def StreamTokens(  # noqa: N802
-        self, request: StreamTokensRequest, call: Call
-    ) -> AsyncGenerator[StreamEvent, None]:
-        raise _not_here()
-        yield
-
-    async def CancelGeneration(self, request: CancelGenerationRequest, call: Call) -> Message:  # noqa: N802
-        raise _not_here()
-
-    async def GetMessage(self, request: GetMessageRequest, call: Call) -> Message:  # noqa: N802
-        raise _not_here()
-
-    async def ListMessages(self, request: ListMessagesRequest, call: Call) -> ListMessagesResponse:  # noqa: N802
-        raise _not_here()
-
-
-def _not_here() -> DomainError:
-    return Precondition("the stand-in has no messages")
 
 
 @dataclass

@@ -148,6 +148,8 @@ async def call(channel: aio.Channel, method: Method, request: Message, caller: C
     calls: Any = channel
     first = b""
     try:
+        if method.client_streaming:
+            return ALLOWED, await calls.stream_unary(path)(iter([body]), metadata=metadata, timeout=10)
         if not method.server_streaming:
             return ALLOWED, await calls.unary_unary(path)(body, metadata=metadata, timeout=10)
         stream = calls.unary_stream(path)(body, metadata=metadata, timeout=10)

@@ -1,7 +1,7 @@
 """One service calls another: what goes along, and which errors come back."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -299,7 +299,22 @@ async def test_a_new_replica_behind_a_name_is_found_when_a_connection_is_renewed
                 await eventually(answered, lambda name: name == "second")
 
 
-async def test_no_service_streams_from_another() -> None:
+async def test_a_stream_is_followed_and_its_error_is_the_domains() -> None:
+    async def stream(request: Any, call: Call) -> AsyncGenerator[Message, None]:
+        yield messages_pb2.StreamEvent(seq=1)
+        raise errors.NotFound("message", "message_1")
+
+    async with serving(stream=stream) as served, channels_to(served.target) as channels:
+        enter_call(Call(caller=ADA))
+        events = channels.stub("messages", MessagesServiceStub).StreamTokens(STREAM)
+        first = await anext(aiter(events))
+        with pytest.raises(errors.NotFound, match="message_1"):
+            await anext(aiter(events))
+
+    assert first.seq == 1
+
+
+async def test_no_service_sends_a_stream_to_another() -> None:
     async with serving() as served, channels_to(served.target) as channels:
-        with pytest.raises(TypeError, match="StreamTokens streams"):
-            channels.stub("messages", MessagesServiceStub).StreamTokens(STREAM)
+        with pytest.raises(TypeError, match="AppendTokens takes a stream"):
+            channels.stub("messages", MessagesServiceStub).AppendTokens(STREAM)

@@ -17,7 +17,7 @@ import services.users.bootstrap as users
 from libs.common.documents import portions
 from libs.common.events import outbox
 from services.messages import chunks, endings, generation, generations
-from services.messages.providers.port import Prompt, ProviderError, Usage
+from services.messages.providers.port import Health, Prompt, ProviderError, Usage
 from tests.simulation.simulation import Simulation
 
 _BOOTSTRAPS = {
@@ -88,6 +88,9 @@ class _Provider:
             raise ProviderError("OVERLOADED", "the provider fails")
         self._house.said[answer] = length
         yield Usage(1, length)
+
+    async def check(self, api_key: str) -> Health:
+        return Health()
 
     async def close(self) -> None:
         """See `Provider.close`."""

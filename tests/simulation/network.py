@@ -238,6 +238,9 @@ class _Outgoing:
 
         return invoke
 
+    def stream_unary(self, path: str, **codec: Any) -> None:
+        """See `Channels`: RPCs that take a stream are none for services."""
+
     def _begin(self, path: str, codec: Mapping[str, Any], request: Message, seconds: float | None) -> Exchange:
         call = current_call()
         caller = Caller(call.caller.user_id, self._caller, call.caller.is_admin)

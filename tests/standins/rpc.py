@@ -24,6 +24,7 @@ from libs.common.crypto.tokens import Tokens
 from libs.common.errors import Unauthenticated
 from libs.common.rpc.interceptors.revocations import Revocations
 from libs.common.rpc.server import Server
+from tests.standins.partial import filled
 
 if TYPE_CHECKING:
     from llmchat.messages.v1.messages_service_pb2_grpc import MessagesServiceAsyncStub
@@ -136,8 +137,8 @@ async def serving(
         notice=notice,
         **more,
     )
-    server.add(THREADS, Threads(answer))
-    server.add(MESSAGES, Messages(stream))
+    server.add(THREADS, filled(THREADS, Threads(answer)))
+    server.add(MESSAGES, filled(MESSAGES, Messages(stream)))
     await server.start()
     target = server.address
     async with aio.insecure_channel(target) as channel:

@@ -31,7 +31,7 @@ from services.messages.collections import CHUNKS, COLLECTIONS, MESSAGES
 from services.messages.generations import Generations
 from services.messages.hub import Hub
 from services.messages.models import Models
-from services.messages.providers.port import Prompt, Usage
+from services.messages.providers.port import Health, Prompt, Usage
 from services.messages.rules import has_ended
 from services.messages.sending import Sending
 from services.messages.streams import Streams
@@ -71,6 +71,9 @@ class ToldModel:
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Usage, None]:
         while piece := await self._pieces.get():
             yield piece
+
+    async def check(self, api_key: str) -> Health:
+        return Health()
 
     async def close(self) -> None:
         """Nothing to let go of."""

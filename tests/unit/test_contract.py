@@ -11,6 +11,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescript
 from llmchat.options.v1 import policy_pb2, secret_pb2
 
 from libs.common.access.permissions import known_permissions
+from libs.common.settings import SERVICES
 
 PROTOS = Path(__file__).parents[2] / "protos"
 READING = {"read", "list", "login"}
@@ -102,8 +103,9 @@ def test_no_two_rpcs_share_a_verb_and_a_path() -> None:
 
 @every_rpc
 def test_a_change_can_be_repeated_safely_by_its_request_id(rpc: MethodDescriptor) -> None:
-    # A call from one service to another is made safe to repeat by the event or operation that it serves.
-    if policy_of(rpc).action in READING or is_for_services_only(rpc):
+    # A call from one service to another is made safe to repeat by the event or operation that it serves, and what takes a
+    # stream by what it has stored before.
+    if policy_of(rpc).action in READING or is_for_services_only(rpc) or rpc.client_streaming:
         return
 
     assert "request_id" in rpc.input_type.fields_by_name
@@ -140,5 +142,5 @@ def test_every_field_that_holds_a_secret_is_marked() -> None:
 
 
 @every_rpc
-def test_no_rpc_that_streams_is_for_services(rpc: MethodDescriptor) -> None:
-    assert not (rpc.server_streaming and policy_pb2.WHO_SERVICE in policy_of(rpc).allow)
+def test_no_rpc_that_takes_a_stream_is_for_services_of_this_system(rpc: MethodDescriptor) -> None:
+    assert not (rpc.client_streaming and set(SERVICES) & set(policy_of(rpc).services))

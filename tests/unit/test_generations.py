@@ -27,7 +27,7 @@ from services.messages.endings import begin_answer
 from services.messages.generations import Generations
 from services.messages.hub import Hub
 from services.messages.models import Models
-from services.messages.providers.port import Prompt, Usage
+from services.messages.providers.port import Health, Prompt, Usage
 
 ANSWER = "msg_1"
 THREAD = "thread_1"
@@ -40,6 +40,9 @@ class EndlessProvider:
         while True:
             yield "on and "
             await asyncio.sleep(0)
+
+    async def check(self, api_key: str) -> Health:
+        return Health()
 
     async def close(self) -> None:
         """Nothing to let go of."""

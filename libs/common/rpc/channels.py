@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any, NoReturn, Protocol, TypeVar, cast
 
 from google.protobuf.message import Message
@@ -66,7 +66,8 @@ class Channels:
     def stub(self, service: str, stub: Callable[[aio.Channel], S]) -> S:
         """A stub whose methods are called with the request alone and raise domain errors.
 
-        `await stub.GetThread(request)` answers. RPCs that stream are none for services.
+        `await stub.GetThread(request)` answers; `stub.PullModel(request)` is an async generator: close it (`aclose`) to
+        cancel the call. RPCs that take a stream are none for services.
 
         Raises:
             Precondition: no address is known for `service`; made when a service is wired, this stops its start.
@@ -131,10 +132,26 @@ class _Outgoing:
 
         return invoke
 
-    def unary_stream(self, path: str, **codec: Any) -> Callable[[Message], NoReturn]:
-        """Stubs ask for one per method. No policy lets a service call an RPC that streams."""
+    def unary_stream(self, path: str, **codec: Any) -> Callable[[Message], AsyncGenerator[Message, None]]:
+        send: aio.UnaryStreamMultiCallable[Message, Message] = self._channel.unary_stream(path, **codec)
+
+        async def invoke(request: Message) -> AsyncGenerator[Message, None]:
+            call = current_call()
+            answers = send(request, timeout=call.remaining(), metadata=self._terms.metadata(call))
+            try:
+                async for answer in answers:
+                    yield answer
+            except aio.AioRpcError as error:
+                raise from_rpc_error(error) from error
+            finally:
+                answers.cancel()
+
+        return invoke
+
+    def stream_unary(self, path: str, **codec: Any) -> Callable[[Message], NoReturn]:
+        """Stubs ask for one per method. No policy lets one of our services call an RPC that takes a stream."""
 
         def refuse(request: Message) -> NoReturn:
-            raise TypeError(f"{path} streams, and is not for services")
+            raise TypeError(f"{path} takes a stream, and is not for services")
 
         return refuse

@@ -19,6 +19,7 @@ class Method:
     name: str
     request: type[Message]
     response: type[Message]
+    client_streaming: bool
     server_streaming: bool
     policy: policy_pb2.Policy
 
@@ -51,6 +52,7 @@ def _read(method: MethodDescriptor) -> Method:
         name=method.name,
         request=GetMessageClass(method.input_type),
         response=GetMessageClass(method.output_type),
+        client_streaming=method.client_streaming,
         server_streaming=method.server_streaming,
         policy=_policy(method),
     )

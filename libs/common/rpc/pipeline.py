@@ -7,7 +7,7 @@ of this does. Requests are parsed and answers serialized here, so that bytes tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,9 +29,11 @@ from libs.common.rpc.interceptors.validation import Validation
 from libs.common.rpc.method import Method
 from libs.common.rpc.tls import require_certificate
 
-# A servicer's method, and one that streams: an async generator, closed by the pipeline however the call ends.
+# A servicer's method; one that streams: an async generator, closed by the pipeline however the call ends; and one that
+# takes a stream and answers once.
 Unary = Callable[[Message, Call], Awaitable["Answer"]]
 Stream = Callable[[Message, Call], AsyncGenerator[Message, None]]
+Intake = Callable[[AsyncIterator[Message], Call], Awaitable["Answer"]]
 
 
 class Answer(Protocol):
@@ -67,7 +69,8 @@ class Pipeline:
             try:
                 given = context.time_remaining()
                 seconds = self.default_deadline if given is None else given
-                request, call = await self._admit(method, authorized, metadata, request_id, body, seconds, context)
+                call = await self._admit(method, authorized, metadata, request_id, seconds, context)
+                request = self._read(method, body)
                 # A deadline that the client gave is kept by gRPC itself.
                 work = within(seconds, serve(request, call)) if given is None else serve(request, call)
                 answer = await work
@@ -90,7 +93,8 @@ class Pipeline:
             stream: OpenStream | None = None
             try:
                 seconds = context.time_remaining()
-                request, call = await self._admit(method, authorized, metadata, request_id, body, seconds, context)
+                call = await self._admit(method, authorized, metadata, request_id, seconds, context)
+                request = self._read(method, body)
                 if not is_callers:
                     context.set_trailing_metadata(((REQUEST_ID, request_id),))
                 allow_deleted = method.policy.allow_deleted
@@ -106,28 +110,62 @@ class Pipeline:
 
         return grpc.unary_stream_rpc_method_handler(handle)
 
+    def intake(self, method: Method, serve: Intake) -> grpc.RpcMethodHandler[bytes, bytes]:
+        """The gRPC handler of a method that takes a stream and answers once; only its client's deadline limits it.
+
+        Each message is parsed and checked as it comes: the handler meets the error of one that is refused.
+        """
+        authorized = authorize(method)
+
+        async def handle(bodies: AsyncIterator[bytes], context: Context) -> bytes:
+            metadata = dict(context.invocation_metadata() or ())
+            request_id, is_callers = accept_request_id(metadata)
+            stream: OpenStream | None = None
+            try:
+                call = await self._admit(method, authorized, metadata, request_id, context.time_remaining(), context)
+                allow_deleted = method.policy.allow_deleted
+                with self.revocations.watching(call.caller, allow_deleted=allow_deleted) as stream:
+                    # Once more: who went out while the call was admitted had no stream yet to be cut.
+                    await self.identity.establish(metadata, allow_deleted=allow_deleted)
+                    async with self.limits.stream(call.caller, call.address):
+                        answer = await serve(self._messages(method, bodies), call)
+                if not is_callers:
+                    context.set_trailing_metadata(((REQUEST_ID, request_id),))
+                return answer.SerializeToString()
+            except (Exception, asyncio.CancelledError) as error:
+                cut = stream is not None and stream.is_cut
+                await refuse(context, method.path, request_id, sign_in_ended() if cut else error)
+
+        return grpc.stream_unary_rpc_method_handler(handle)
+
+    async def _messages(self, method: Method, bodies: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+        async for body in bodies:
+            yield self._read(method, body)
+
     async def _admit(
         self,
         method: Method,
         authorized: Authorize,
         metadata: dict[str, str | bytes],
         request_id: str,
-        body: bytes,
         seconds: float | None,
         context: Context,
-    ) -> tuple[Message, Call]:
-        """What every call passes before its handler sees it; the call becomes the current one."""
+    ) -> Call:
+        """What every call passes before its request is read; the call becomes the current one."""
         caller = await self.identity.establish(metadata, allow_deleted=method.policy.allow_deleted)
         if self.certified and caller.service:
             require_certificate(context.auth_context(), caller.service)
         address = client_address(context.peer(), metadata, self.trusted_proxies) if caller == NOBODY else ""
         await self.limits.admit(caller, address)
         authorized(caller)
-        request = _parse(method, body)
-        self.validation.check(request)
         call = Call(method.path, caller, request_id, accept_traceparent(metadata), deadline_in(seconds), address)
         enter_call(call)
-        return request, call
+        return call
+
+    def _read(self, method: Method, body: bytes) -> Message:
+        request = _parse(method, body)
+        self.validation.check(request)
+        return request
 
 
 def _parse(method: Method, body: bytes) -> Message:

@@ -126,7 +126,7 @@ class Server:
         """Serves every method of `service` by the method of `servicer` with that name.
 
         A unary one is `async def Name(self, request, call) -> Answer`; a streaming one is an async generator function,
-        or returns an async generator.
+        or returns an async generator; one that takes a stream is `async def Name(self, requests, call) -> Answer`.
 
         Raises:
             TypeError: a method declares no policy, or `servicer` does not implement it in its form.
@@ -180,6 +180,8 @@ class Server:
         if serve is None or inspect.iscoroutinefunction(serve) == method.server_streaming:
             form = "an async generator function" if method.server_streaming else "an async function"
             raise TypeError(f"{type(servicer).__name__}.{method.name} must be {form}")
+        if method.client_streaming:
+            return self._pipeline.intake(method, serve)
         return self._pipeline.stream(method, serve) if method.server_streaming else self._pipeline.unary(method, serve)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator
 
-from services.messages.providers.port import Prompt, Usage
+from services.messages.providers.port import Health, Prompt, Usage
 
 _MAX_TOKENS = 8000
 # A word with the space before it; what is longer than a word usually is comes in pieces.
@@ -30,6 +30,10 @@ class EchoProvider:
             await asyncio.sleep(max(0, due - loop.time()))
             yield token
         yield Usage(sum(len(turn.text) for turn in prompt.turns) // 4, len(tokens))
+
+    async def check(self, api_key: str) -> Health:
+        """Always well."""
+        return Health()
 
     async def close(self) -> None:
         """Nothing to let go of."""

@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import replace
 
 from services.messages.provider_keys import ProviderKeys
-from services.messages.providers.port import Prompt, Provider, ProviderError, Usage
+from services.messages.providers.port import Health, Prompt, Provider, ProviderError, Usage
 
 
 class KeyedProvider:
@@ -28,6 +28,10 @@ class KeyedProvider:
             if error.code == "AUTHENTICATION":
                 await self._keys.report(key)
             raise
+
+    async def check(self, api_key: str) -> Health:
+        """See `Provider.check`."""
+        return await self._provider.check(api_key)
 
     async def close(self) -> None:
         """See `Provider.close`."""

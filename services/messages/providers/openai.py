@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 import openai
 from openai.types.chat import ChatCompletionMessageParam
 
-from services.messages.providers.port import Prompt, ProviderError, Usage
+from services.messages.providers.port import Health, Prompt, ProviderError, Usage
 
 # Why a key that is good may be forbidden something.
 _NOT_THE_KEYS_FAULT = frozenset(("model_not_found", "unsupported_country_region_territory"))
@@ -49,6 +49,14 @@ class OpenAIProvider:
             raise _broken_off()
         if finish_reason == "content_filter":
             raise ProviderError("REFUSED", "the provider's content filter ended the answer")
+
+    async def check(self, api_key: str) -> Health:
+        """See `Provider.check`: asks for the list of models, which costs nothing."""
+        try:
+            await self._client(api_key).models.list()
+        except (openai.OpenAIError, ValueError) as error:
+            raise _provider_error(error, False) from error
+        return Health()
 
     async def close(self) -> None:
         """Closes the connections."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +38,65 @@ class Usage:
     output_tokens: int
 
 
-class ProviderError(Exception):
-    """The provider failed or refused. `code` is one of `MessageError.code`'s; the text holds no secret."""
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What a provider that answers says of itself. `models` are those that it has, where they are on this machine;
+    `loaded_models` those that it holds in memory, which take `memory_usage` bytes.
+    """
 
-    def __init__(self, code: str, text: str) -> None:
+    models: tuple[str, ...] = ()
+    loaded_models: tuple[str, ...] = ()
+    memory_usage: int = 0
+
+
+class ProviderError(Exception):
+    """The provider failed or refused. `code` is one of `MessageError.code`'s; the text holds no secret.
+
+    `retry_after` is in seconds: how long the provider asks to wait, where it does.
+    """
+
+    def __init__(self, code: str, text: str, retry_after: float | None = None) -> None:
         super().__init__(text)
         self.code = code
         self.text = text
+        self.retry_after = retry_after
 
 
 class Provider(Protocol):
     """One maker of models."""
 
     def stream(self, prompt: Prompt) -> AsyncGenerator[str | Usage, None]:
-        """The answer, piece by piece; usage at most once. Closing the iterator ends the work upstream.
+        """The answer, piece by piece; usage once, the last figures that the provider gave. No piece is empty. What is
+        no text, calls of tools among it, is left out. Closing the iterator closes the connection upstream.
 
         Raises:
             ProviderError: before the first piece or between two.
         """
         ...
 
+    async def check(self, api_key: str) -> Health:
+        """Asks the provider for as little as shows that it answers, with `api_key` where it takes keys.
+
+        Raises:
+            ProviderError: it does not, or refuses the key.
+        """
+        ...
+
     async def close(self) -> None:
         """Lets go of connections."""
+        ...
+
+
+@runtime_checkable
+class Loader(Protocol):
+    """A provider on this machine, which has its models fetched and loaded."""
+
+    def load(self, model: str) -> AsyncGenerator[float, None]:
+        """Fetches the model where it is missing and loads it into memory; tells how far it is, from 0 to 1.
+
+        Closing the iterator ends the fetching; what was fetched is kept, and not fetched again.
+
+        Raises:
+            ProviderError: it has no such model, or fails.
+        """
         ...

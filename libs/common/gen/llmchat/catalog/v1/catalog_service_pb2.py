@@ -25,10 +25,12 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from llmchat.catalog.v1 import model_config_pb2 as llmchat_dot_catalog_dot_v1_dot_model__config__pb2
+from llmchat.catalog.v1 import provider_health_pb2 as llmchat_dot_catalog_dot_v1_dot_provider__health__pb2
+from llmchat.operations.v1 import operation_pb2 as llmchat_dot_operations_dot_v1_dot_operation__pb2
 from llmchat.options.v1 import policy_pb2 as llmchat_dot_options_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(llmchat/catalog/v1/catalog_service.proto\x12\x12llmchat.catalog.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a%llmchat/catalog/v1/model_config.proto\x1a\x1fllmchat/options/v1/policy.proto\"\xa3\x01\n\x11ListModelsRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12=\n\x08provider\x18\x03 \x01(\x0e\x32!.llmchat.catalog.v1.ModelProviderB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x13\n\x0b\x63ount_total\x18\x04 \x01(\x08\"\x86\x01\n\x12ListModelsResponse\x12/\n\x06models\x18\x01 \x03(\x0b\x32\x1f.llmchat.catalog.v1.ModelConfig\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"(\n\x0fGetModelRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"l\n\x15\x44\x65precateModelRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1f\n\x0ereplacement_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x32\xb3\x03\n\x0e\x43\x61talogService\x12\x83\x01\n\nListModels\x12%.llmchat.catalog.v1.ListModelsRequest\x1a&.llmchat.catalog.v1.ListModelsResponse\"&\x8a\xb5\x18\x10\n\x01\x01\x1a\x05model\"\x04list\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/models\x12}\n\x08GetModel\x12#.llmchat.catalog.v1.GetModelRequest\x1a\x1f.llmchat.catalog.v1.ModelConfig\"+\x8a\xb5\x18\x10\n\x01\x01\x1a\x05model\"\x04read\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/models/{id}\x12\x9b\x01\n\x0e\x44\x65precateModel\x12).llmchat.catalog.v1.DeprecateModelRequest\x1a\x1f.llmchat.catalog.v1.ModelConfig\"=\x8a\xb5\x18\x15\n\x01\x04\x1a\x05model\"\tdeprecate\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/models/{id}:deprecate:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(llmchat/catalog/v1/catalog_service.proto\x12\x12llmchat.catalog.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a%llmchat/catalog/v1/model_config.proto\x1a(llmchat/catalog/v1/provider_health.proto\x1a%llmchat/operations/v1/operation.proto\x1a\x1fllmchat/options/v1/policy.proto\"\xa3\x01\n\x11ListModelsRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12=\n\x08provider\x18\x03 \x01(\x0e\x32!.llmchat.catalog.v1.ModelProviderB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x13\n\x0b\x63ount_total\x18\x04 \x01(\x08\"\x86\x01\n\x12ListModelsResponse\x12/\n\x06models\x18\x01 \x03(\x0b\x32\x1f.llmchat.catalog.v1.ModelConfig\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"(\n\x0fGetModelRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"l\n\x15\x44\x65precateModelRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1f\n\x0ereplacement_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"\x14\n\x12WatchModelsRequest\"\x93\x01\n\x0bModelChange\x12\x30\n\x05model\x18\x01 \x01(\x0b\x32\x1f.llmchat.catalog.v1.ModelConfigH\x00\x12\x14\n\nremoved_id\x18\x02 \x01(\tH\x00\x12\x32\n\x06synced\x18\x03 \x01(\x0b\x32 .llmchat.catalog.v1.ModelsSyncedH\x00\x42\x08\n\x06\x63hange\"\x0e\n\x0cModelsSynced\"i\n\x12UpsertModelRequest\x12\x36\n\x05model\x18\x01 \x01(\x0b\x32\x1f.llmchat.catalog.v1.ModelConfigB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"H\n\x12RemoveModelRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"F\n\x10LoadModelRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"f\n\x18GetProviderHealthRequest\x12=\n\x08provider\x18\x01 \x01(\x0e\x32!.llmchat.catalog.v1.ModelProviderB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x0b\n\x03now\x18\x02 \x01(\x08\"R\n\x19GetProviderHealthResponse\x12\x35\n\tproviders\x18\x01 \x03(\x0b\x32\".llmchat.catalog.v1.ProviderHealth2\xa1\t\n\x0e\x43\x61talogService\x12\x83\x01\n\nListModels\x12%.llmchat.catalog.v1.ListModelsRequest\x1a&.llmchat.catalog.v1.ListModelsResponse\"&\x8a\xb5\x18\x10\n\x01\x01\x1a\x05model\"\x04list\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/models\x12}\n\x08GetModel\x12#.llmchat.catalog.v1.GetModelRequest\x1a\x1f.llmchat.catalog.v1.ModelConfig\"+\x8a\xb5\x18\x10\n\x01\x01\x1a\x05model\"\x04read\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/models/{id}\x12\x86\x01\n\x0bWatchModels\x12&.llmchat.catalog.v1.WatchModelsRequest\x1a\x1f.llmchat.catalog.v1.ModelChange\",\x8a\xb5\x18\x10\n\x01\x01\x1a\x05model\"\x04list\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/models:watch0\x01\x12\x92\x01\n\x0bUpsertModel\x12&.llmchat.catalog.v1.UpsertModelRequest\x1a\x1f.llmchat.catalog.v1.ModelConfig\":\x8a\xb5\x18\x12\n\x01\x04\x1a\x05model\"\x06update\x82\xd3\xe4\x93\x02\x1e\x1a\x15/v1/models/{model.id}:\x05model\x12\x8f\x01\n\x0bRemoveModel\x12&.llmchat.catalog.v1.RemoveModelRequest\x1a\x1f.llmchat.catalog.v1.ModelConfig\"7\x8a\xb5\x18\x12\n\x01\x04\x1a\x05model\"\x06remove\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/models/{id}:remove:\x01*\x12\x88\x01\n\tLoadModel\x12$.llmchat.catalog.v1.LoadModelRequest\x1a .llmchat.operations.v1.Operation\"3\x8a\xb5\x18\x10\n\x01\x02\x1a\x05model\"\x04load\x82\xd3\xe4\x93\x02\x19\"\x14/v1/models/{id}:load:\x01*\x12\xb0\x01\n\x11GetProviderHealth\x12,.llmchat.catalog.v1.GetProviderHealthRequest\x1a-.llmchat.catalog.v1.GetProviderHealthResponse\">\x8a\xb5\x18 \n\x02\x04\x05\x12\noperations\x1a\x08provider\"\x04read\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/providerHealth\x12\x9b\x01\n\x0e\x44\x65precateModel\x12).llmchat.catalog.v1.DeprecateModelRequest\x1a\x1f.llmchat.catalog.v1.ModelConfig\"=\x8a\xb5\x18\x15\n\x01\x04\x1a\x05model\"\tdeprecate\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/models/{id}:deprecate:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,20 +51,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DEPRECATEMODELREQUEST'].fields_by_name['replacement_id']._serialized_options = b'\272H\004r\002\030d'
   _globals['_DEPRECATEMODELREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_DEPRECATEMODELREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_UPSERTMODELREQUEST'].fields_by_name['model']._loaded_options = None
+  _globals['_UPSERTMODELREQUEST'].fields_by_name['model']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_UPSERTMODELREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UPSERTMODELREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_REMOVEMODELREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_REMOVEMODELREQUEST'].fields_by_name['id']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_REMOVEMODELREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_REMOVEMODELREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_LOADMODELREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_LOADMODELREQUEST'].fields_by_name['id']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_LOADMODELREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_LOADMODELREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_GETPROVIDERHEALTHREQUEST'].fields_by_name['provider']._loaded_options = None
+  _globals['_GETPROVIDERHEALTHREQUEST'].fields_by_name['provider']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_CATALOGSERVICE'].methods_by_name['ListModels']._loaded_options = None
   _globals['_CATALOGSERVICE'].methods_by_name['ListModels']._serialized_options = b'\212\265\030\020\n\001\001\032\005model\"\004list\202\323\344\223\002\014\022\n/v1/models'
   _globals['_CATALOGSERVICE'].methods_by_name['GetModel']._loaded_options = None
   _globals['_CATALOGSERVICE'].methods_by_name['GetModel']._serialized_options = b'\212\265\030\020\n\001\001\032\005model\"\004read\202\323\344\223\002\021\022\017/v1/models/{id}'
+  _globals['_CATALOGSERVICE'].methods_by_name['WatchModels']._loaded_options = None
+  _globals['_CATALOGSERVICE'].methods_by_name['WatchModels']._serialized_options = b'\212\265\030\020\n\001\001\032\005model\"\004list\202\323\344\223\002\022\022\020/v1/models:watch'
+  _globals['_CATALOGSERVICE'].methods_by_name['UpsertModel']._loaded_options = None
+  _globals['_CATALOGSERVICE'].methods_by_name['UpsertModel']._serialized_options = b'\212\265\030\022\n\001\004\032\005model\"\006update\202\323\344\223\002\036\032\025/v1/models/{model.id}:\005model'
+  _globals['_CATALOGSERVICE'].methods_by_name['RemoveModel']._loaded_options = None
+  _globals['_CATALOGSERVICE'].methods_by_name['RemoveModel']._serialized_options = b'\212\265\030\022\n\001\004\032\005model\"\006remove\202\323\344\223\002\033\"\026/v1/models/{id}:remove:\001*'
+  _globals['_CATALOGSERVICE'].methods_by_name['LoadModel']._loaded_options = None
+  _globals['_CATALOGSERVICE'].methods_by_name['LoadModel']._serialized_options = b'\212\265\030\020\n\001\002\032\005model\"\004load\202\323\344\223\002\031\"\024/v1/models/{id}:load:\001*'
+  _globals['_CATALOGSERVICE'].methods_by_name['GetProviderHealth']._loaded_options = None
+  _globals['_CATALOGSERVICE'].methods_by_name['GetProviderHealth']._serialized_options = b'\212\265\030 \n\002\004\005\022\noperations\032\010provider\"\004read\202\323\344\223\002\024\022\022/v1/providerHealth'
   _globals['_CATALOGSERVICE'].methods_by_name['DeprecateModel']._loaded_options = None
   _globals['_CATALOGSERVICE'].methods_by_name['DeprecateModel']._serialized_options = b'\212\265\030\025\n\001\004\032\005model\"\tdeprecate\202\323\344\223\002\036\"\031/v1/models/{id}:deprecate:\001*'
-  _globals['_LISTMODELSREQUEST']._serialized_start=196
-  _globals['_LISTMODELSREQUEST']._serialized_end=359
-  _globals['_LISTMODELSRESPONSE']._serialized_start=362
-  _globals['_LISTMODELSRESPONSE']._serialized_end=496
-  _globals['_GETMODELREQUEST']._serialized_start=498
-  _globals['_GETMODELREQUEST']._serialized_end=538
-  _globals['_DEPRECATEMODELREQUEST']._serialized_start=540
-  _globals['_DEPRECATEMODELREQUEST']._serialized_end=648
-  _globals['_CATALOGSERVICE']._serialized_start=651
-  _globals['_CATALOGSERVICE']._serialized_end=1086
+  _globals['_LISTMODELSREQUEST']._serialized_start=277
+  _globals['_LISTMODELSREQUEST']._serialized_end=440
+  _globals['_LISTMODELSRESPONSE']._serialized_start=443
+  _globals['_LISTMODELSRESPONSE']._serialized_end=577
+  _globals['_GETMODELREQUEST']._serialized_start=579
+  _globals['_GETMODELREQUEST']._serialized_end=619
+  _globals['_DEPRECATEMODELREQUEST']._serialized_start=621
+  _globals['_DEPRECATEMODELREQUEST']._serialized_end=729
+  _globals['_WATCHMODELSREQUEST']._serialized_start=731
+  _globals['_WATCHMODELSREQUEST']._serialized_end=751
+  _globals['_MODELCHANGE']._serialized_start=754
+  _globals['_MODELCHANGE']._serialized_end=901
+  _globals['_MODELSSYNCED']._serialized_start=903
+  _globals['_MODELSSYNCED']._serialized_end=917
+  _globals['_UPSERTMODELREQUEST']._serialized_start=919
+  _globals['_UPSERTMODELREQUEST']._serialized_end=1024
+  _globals['_REMOVEMODELREQUEST']._serialized_start=1026
+  _globals['_REMOVEMODELREQUEST']._serialized_end=1098
+  _globals['_LOADMODELREQUEST']._serialized_start=1100
+  _globals['_LOADMODELREQUEST']._serialized_end=1170
+  _globals['_GETPROVIDERHEALTHREQUEST']._serialized_start=1172
+  _globals['_GETPROVIDERHEALTHREQUEST']._serialized_end=1274
+  _globals['_GETPROVIDERHEALTHRESPONSE']._serialized_start=1276
+  _globals['_GETPROVIDERHEALTHRESPONSE']._serialized_end=1358
+  _globals['_CATALOGSERVICE']._serialized_start=1361
+  _globals['_CATALOGSERVICE']._serialized_end=2546
 # @@protoc_insertion_point(module_scope)

@@ -1,6 +1,8 @@
 from buf.validate import validate_pb2 as _validate_pb2
 from google.api import annotations_pb2 as _annotations_pb2
 from llmchat.catalog.v1 import model_config_pb2 as _model_config_pb2
+from llmchat.catalog.v1 import provider_health_pb2 as _provider_health_pb2
+from llmchat.operations.v1 import operation_pb2 as _operation_pb2
 from llmchat.options.v1 import policy_pb2 as _policy_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -47,3 +49,59 @@ class DeprecateModelRequest(_message.Message):
     replacement_id: str
     request_id: str
     def __init__(self, id: _Optional[str] = ..., replacement_id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class WatchModelsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ModelChange(_message.Message):
+    __slots__ = ("model", "removed_id", "synced")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_ID_FIELD_NUMBER: _ClassVar[int]
+    SYNCED_FIELD_NUMBER: _ClassVar[int]
+    model: _model_config_pb2.ModelConfig
+    removed_id: str
+    synced: ModelsSynced
+    def __init__(self, model: _Optional[_Union[_model_config_pb2.ModelConfig, _Mapping]] = ..., removed_id: _Optional[str] = ..., synced: _Optional[_Union[ModelsSynced, _Mapping]] = ...) -> None: ...
+
+class ModelsSynced(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class UpsertModelRequest(_message.Message):
+    __slots__ = ("model", "request_id")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    model: _model_config_pb2.ModelConfig
+    request_id: str
+    def __init__(self, model: _Optional[_Union[_model_config_pb2.ModelConfig, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RemoveModelRequest(_message.Message):
+    __slots__ = ("id", "request_id")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    request_id: str
+    def __init__(self, id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class LoadModelRequest(_message.Message):
+    __slots__ = ("id", "request_id")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    request_id: str
+    def __init__(self, id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class GetProviderHealthRequest(_message.Message):
+    __slots__ = ("provider", "now")
+    PROVIDER_FIELD_NUMBER: _ClassVar[int]
+    NOW_FIELD_NUMBER: _ClassVar[int]
+    provider: _model_config_pb2.ModelProvider
+    now: bool
+    def __init__(self, provider: _Optional[_Union[_model_config_pb2.ModelProvider, str]] = ..., now: _Optional[bool] = ...) -> None: ...
+
+class GetProviderHealthResponse(_message.Message):
+    __slots__ = ("providers",)
+    PROVIDERS_FIELD_NUMBER: _ClassVar[int]
+    providers: _containers.RepeatedCompositeFieldContainer[_provider_health_pb2.ProviderHealth]
+    def __init__(self, providers: _Optional[_Iterable[_Union[_provider_health_pb2.ProviderHealth, _Mapping]]] = ...) -> None: ...

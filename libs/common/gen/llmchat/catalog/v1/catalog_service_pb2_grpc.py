@@ -5,6 +5,7 @@ import warnings
 
 from llmchat.catalog.v1 import catalog_service_pb2 as llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2
 from llmchat.catalog.v1 import model_config_pb2 as llmchat_dot_catalog_dot_v1_dot_model__config__pb2
+from llmchat.operations.v1 import operation_pb2 as llmchat_dot_operations_dot_v1_dot_operation__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -46,6 +47,31 @@ class CatalogServiceStub:
                 request_serializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.GetModelRequest.SerializeToString,
                 response_deserializer=llmchat_dot_catalog_dot_v1_dot_model__config__pb2.ModelConfig.FromString,
                 _registered_method=True)
+        self.WatchModels = channel.unary_stream(
+                '/llmchat.catalog.v1.CatalogService/WatchModels',
+                request_serializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.WatchModelsRequest.SerializeToString,
+                response_deserializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.ModelChange.FromString,
+                _registered_method=True)
+        self.UpsertModel = channel.unary_unary(
+                '/llmchat.catalog.v1.CatalogService/UpsertModel',
+                request_serializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.UpsertModelRequest.SerializeToString,
+                response_deserializer=llmchat_dot_catalog_dot_v1_dot_model__config__pb2.ModelConfig.FromString,
+                _registered_method=True)
+        self.RemoveModel = channel.unary_unary(
+                '/llmchat.catalog.v1.CatalogService/RemoveModel',
+                request_serializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.RemoveModelRequest.SerializeToString,
+                response_deserializer=llmchat_dot_catalog_dot_v1_dot_model__config__pb2.ModelConfig.FromString,
+                _registered_method=True)
+        self.LoadModel = channel.unary_unary(
+                '/llmchat.catalog.v1.CatalogService/LoadModel',
+                request_serializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.LoadModelRequest.SerializeToString,
+                response_deserializer=llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.FromString,
+                _registered_method=True)
+        self.GetProviderHealth = channel.unary_unary(
+                '/llmchat.catalog.v1.CatalogService/GetProviderHealth',
+                request_serializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.GetProviderHealthRequest.SerializeToString,
+                response_deserializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.GetProviderHealthResponse.FromString,
+                _registered_method=True)
         self.DeprecateModel = channel.unary_unary(
                 '/llmchat.catalog.v1.CatalogService/DeprecateModel',
                 request_serializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.DeprecateModelRequest.SerializeToString,
@@ -70,6 +96,43 @@ class CatalogServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def WatchModels(self, request, context):
+        """The models as they change: first all of them in display order, then `synced`, then every change as it happens, on whichever replica;
+        health is a change. A stream that breaks is opened again and begins anew.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpsertModel(self, request, context):
+        """Puts a model into the catalog, whole: new, or in place of the one with its id. What the catalog keeps itself stays as it is: health,
+        deprecation, removal. With an etag, the model must still be at it; a stale one is ABORTED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveModel(self, request, context):
+        """Takes a deprecated model out of the lists. History that names it stays, and GetModel still knows it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def LoadModel(self, request, context):
+        """Has a local model fetched and loaded, as an operation of the caller's that shows its progress.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetProviderHealth(self, request, context):
+        """How the makers of models are doing, as it was last found out, or asked now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeprecateModel(self, request, context):
         """Takes a model out of use and names what replaces it. History stays; threads that are active with it and people whose default
         it is move to the replacement. One that is deprecated already stays as it is.
@@ -90,6 +153,31 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.GetModel,
                     request_deserializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.GetModelRequest.FromString,
                     response_serializer=llmchat_dot_catalog_dot_v1_dot_model__config__pb2.ModelConfig.SerializeToString,
+            ),
+            'WatchModels': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchModels,
+                    request_deserializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.WatchModelsRequest.FromString,
+                    response_serializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.ModelChange.SerializeToString,
+            ),
+            'UpsertModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpsertModel,
+                    request_deserializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.UpsertModelRequest.FromString,
+                    response_serializer=llmchat_dot_catalog_dot_v1_dot_model__config__pb2.ModelConfig.SerializeToString,
+            ),
+            'RemoveModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveModel,
+                    request_deserializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.RemoveModelRequest.FromString,
+                    response_serializer=llmchat_dot_catalog_dot_v1_dot_model__config__pb2.ModelConfig.SerializeToString,
+            ),
+            'LoadModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.LoadModel,
+                    request_deserializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.LoadModelRequest.FromString,
+                    response_serializer=llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.SerializeToString,
+            ),
+            'GetProviderHealth': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProviderHealth,
+                    request_deserializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.GetProviderHealthRequest.FromString,
+                    response_serializer=llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.GetProviderHealthResponse.SerializeToString,
             ),
             'DeprecateModel': grpc.unary_unary_rpc_method_handler(
                     servicer.DeprecateModel,
@@ -152,6 +240,141 @@ class CatalogService:
             '/llmchat.catalog.v1.CatalogService/GetModel',
             llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.GetModelRequest.SerializeToString,
             llmchat_dot_catalog_dot_v1_dot_model__config__pb2.ModelConfig.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchModels(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/llmchat.catalog.v1.CatalogService/WatchModels',
+            llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.WatchModelsRequest.SerializeToString,
+            llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.ModelChange.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpsertModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.catalog.v1.CatalogService/UpsertModel',
+            llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.UpsertModelRequest.SerializeToString,
+            llmchat_dot_catalog_dot_v1_dot_model__config__pb2.ModelConfig.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.catalog.v1.CatalogService/RemoveModel',
+            llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.RemoveModelRequest.SerializeToString,
+            llmchat_dot_catalog_dot_v1_dot_model__config__pb2.ModelConfig.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LoadModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.catalog.v1.CatalogService/LoadModel',
+            llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.LoadModelRequest.SerializeToString,
+            llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProviderHealth(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.catalog.v1.CatalogService/GetProviderHealth',
+            llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.GetProviderHealthRequest.SerializeToString,
+            llmchat_dot_catalog_dot_v1_dot_catalog__service__pb2.GetProviderHealthResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from llmchat.catalog.v1 import catalog_service_pb2 as _catalog_service_pb2
 from llmchat.catalog.v1 import model_config_pb2 as _model_config_pb2
+from llmchat.operations.v1 import operation_pb2 as _operation_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -37,6 +38,20 @@ class CatalogServiceStub:
     ListModels: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.ListModelsRequest, _catalog_service_pb2.ListModelsResponse]
     """In display order, page by page."""
     GetModel: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetModelRequest, _model_config_pb2.ModelConfig]
+    WatchModels: _grpc.UnaryStreamMultiCallable[_catalog_service_pb2.WatchModelsRequest, _catalog_service_pb2.ModelChange]
+    """The models as they change: first all of them in display order, then `synced`, then every change as it happens, on whichever replica;
+    health is a change. A stream that breaks is opened again and begins anew.
+    """
+    UpsertModel: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpsertModelRequest, _model_config_pb2.ModelConfig]
+    """Puts a model into the catalog, whole: new, or in place of the one with its id. What the catalog keeps itself stays as it is: health,
+    deprecation, removal. With an etag, the model must still be at it; a stale one is ABORTED.
+    """
+    RemoveModel: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.RemoveModelRequest, _model_config_pb2.ModelConfig]
+    """Takes a deprecated model out of the lists. History that names it stays, and GetModel still knows it."""
+    LoadModel: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.LoadModelRequest, _operation_pb2.Operation]
+    """Has a local model fetched and loaded, as an operation of the caller's that shows its progress."""
+    GetProviderHealth: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProviderHealthRequest, _catalog_service_pb2.GetProviderHealthResponse]
+    """How the makers of models are doing, as it was last found out, or asked now."""
     DeprecateModel: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeprecateModelRequest, _model_config_pb2.ModelConfig]
     """Takes a model out of use and names what replaces it. History stays; threads that are active with it and people whose default
     it is move to the replacement. One that is deprecated already stays as it is.
@@ -50,6 +65,20 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     ListModels: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.ListModelsRequest, _catalog_service_pb2.ListModelsResponse]  # type: ignore[assignment]
     """In display order, page by page."""
     GetModel: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetModelRequest, _model_config_pb2.ModelConfig]  # type: ignore[assignment]
+    WatchModels: _aio.UnaryStreamMultiCallable[_catalog_service_pb2.WatchModelsRequest, _catalog_service_pb2.ModelChange]  # type: ignore[assignment]
+    """The models as they change: first all of them in display order, then `synced`, then every change as it happens, on whichever replica;
+    health is a change. A stream that breaks is opened again and begins anew.
+    """
+    UpsertModel: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpsertModelRequest, _model_config_pb2.ModelConfig]  # type: ignore[assignment]
+    """Puts a model into the catalog, whole: new, or in place of the one with its id. What the catalog keeps itself stays as it is: health,
+    deprecation, removal. With an etag, the model must still be at it; a stale one is ABORTED.
+    """
+    RemoveModel: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.RemoveModelRequest, _model_config_pb2.ModelConfig]  # type: ignore[assignment]
+    """Takes a deprecated model out of the lists. History that names it stays, and GetModel still knows it."""
+    LoadModel: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.LoadModelRequest, _operation_pb2.Operation]  # type: ignore[assignment]
+    """Has a local model fetched and loaded, as an operation of the caller's that shows its progress."""
+    GetProviderHealth: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProviderHealthRequest, _catalog_service_pb2.GetProviderHealthResponse]  # type: ignore[assignment]
+    """How the makers of models are doing, as it was last found out, or asked now."""
     DeprecateModel: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeprecateModelRequest, _model_config_pb2.ModelConfig]  # type: ignore[assignment]
     """Takes a model out of use and names what replaces it. History stays; threads that are active with it and people whose default
     it is move to the replacement. One that is deprecated already stays as it is.
@@ -72,6 +101,50 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.GetModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_model_config_pb2.ModelConfig, _abc.Awaitable[_model_config_pb2.ModelConfig]]: ...
+
+    @_abc_1.abstractmethod
+    def WatchModels(
+        self,
+        request: _catalog_service_pb2.WatchModelsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_catalog_service_pb2.ModelChange], _abc.AsyncIterator[_catalog_service_pb2.ModelChange]]:
+        """The models as they change: first all of them in display order, then `synced`, then every change as it happens, on whichever replica;
+        health is a change. A stream that breaks is opened again and begins anew.
+        """
+
+    @_abc_1.abstractmethod
+    def UpsertModel(
+        self,
+        request: _catalog_service_pb2.UpsertModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_config_pb2.ModelConfig, _abc.Awaitable[_model_config_pb2.ModelConfig]]:
+        """Puts a model into the catalog, whole: new, or in place of the one with its id. What the catalog keeps itself stays as it is: health,
+        deprecation, removal. With an etag, the model must still be at it; a stale one is ABORTED.
+        """
+
+    @_abc_1.abstractmethod
+    def RemoveModel(
+        self,
+        request: _catalog_service_pb2.RemoveModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_model_config_pb2.ModelConfig, _abc.Awaitable[_model_config_pb2.ModelConfig]]:
+        """Takes a deprecated model out of the lists. History that names it stays, and GetModel still knows it."""
+
+    @_abc_1.abstractmethod
+    def LoadModel(
+        self,
+        request: _catalog_service_pb2.LoadModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operation_pb2.Operation, _abc.Awaitable[_operation_pb2.Operation]]:
+        """Has a local model fetched and loaded, as an operation of the caller's that shows its progress."""
+
+    @_abc_1.abstractmethod
+    def GetProviderHealth(
+        self,
+        request: _catalog_service_pb2.GetProviderHealthRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_service_pb2.GetProviderHealthResponse, _abc.Awaitable[_catalog_service_pb2.GetProviderHealthResponse]]:
+        """How the makers of models are doing, as it was last found out, or asked now."""
 
     @_abc_1.abstractmethod
     def DeprecateModel(

@@ -19,6 +19,7 @@ class ModelProvider(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     MODEL_PROVIDER_GOOGLE: _ClassVar[ModelProvider]
     MODEL_PROVIDER_OLLAMA: _ClassVar[ModelProvider]
     MODEL_PROVIDER_ECHO: _ClassVar[ModelProvider]
+    MODEL_PROVIDER_EXTERNAL: _ClassVar[ModelProvider]
 
 class ApiKeyType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -53,6 +54,7 @@ MODEL_PROVIDER_OPENAI: ModelProvider
 MODEL_PROVIDER_GOOGLE: ModelProvider
 MODEL_PROVIDER_OLLAMA: ModelProvider
 MODEL_PROVIDER_ECHO: ModelProvider
+MODEL_PROVIDER_EXTERNAL: ModelProvider
 API_KEY_TYPE_UNSPECIFIED: ApiKeyType
 API_KEY_TYPE_CLAUDE: ApiKeyType
 API_KEY_TYPE_OPENAI: ApiKeyType

@@ -19,7 +19,7 @@ class ThreadDeleted(_message.Message):
     def __init__(self, thread_id: _Optional[str] = ..., user_id: _Optional[str] = ...) -> None: ...
 
 class GenerationFinished(_message.Message):
-    __slots__ = ("thread_id", "user_id", "model_id", "message_id", "messages", "tokens", "temperature", "finished_at", "complete")
+    __slots__ = ("thread_id", "user_id", "model_id", "message_id", "messages", "tokens", "temperature", "finished_at", "complete", "failed", "milliseconds", "cost_nanos")
     THREAD_ID_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -29,6 +29,9 @@ class GenerationFinished(_message.Message):
     TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
     FINISHED_AT_FIELD_NUMBER: _ClassVar[int]
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
+    FAILED_FIELD_NUMBER: _ClassVar[int]
+    MILLISECONDS_FIELD_NUMBER: _ClassVar[int]
+    COST_NANOS_FIELD_NUMBER: _ClassVar[int]
     thread_id: str
     user_id: str
     model_id: str
@@ -38,7 +41,110 @@ class GenerationFinished(_message.Message):
     temperature: float
     finished_at: _timestamp_pb2.Timestamp
     complete: bool
-    def __init__(self, thread_id: _Optional[str] = ..., user_id: _Optional[str] = ..., model_id: _Optional[str] = ..., message_id: _Optional[str] = ..., messages: _Optional[int] = ..., tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., complete: _Optional[bool] = ...) -> None: ...
+    failed: bool
+    milliseconds: int
+    cost_nanos: int
+    def __init__(self, thread_id: _Optional[str] = ..., user_id: _Optional[str] = ..., model_id: _Optional[str] = ..., message_id: _Optional[str] = ..., messages: _Optional[int] = ..., tokens: _Optional[int] = ..., temperature: _Optional[float] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., complete: _Optional[bool] = ..., failed: _Optional[bool] = ..., milliseconds: _Optional[int] = ..., cost_nanos: _Optional[int] = ...) -> None: ...
+
+class UserCreated(_message.Message):
+    __slots__ = ("user_id", "created_at")
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    user_id: str
+    created_at: _timestamp_pb2.Timestamp
+    def __init__(self, user_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class ThreadCreated(_message.Message):
+    __slots__ = ("thread_id", "user_id", "created_at")
+    THREAD_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    thread_id: str
+    user_id: str
+    created_at: _timestamp_pb2.Timestamp
+    def __init__(self, thread_id: _Optional[str] = ..., user_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class MessagesRemoved(_message.Message):
+    __slots__ = ("thread_id", "user_id", "models")
+    class ModelsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: RemovedMessages
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[RemovedMessages, _Mapping]] = ...) -> None: ...
+    THREAD_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    MODELS_FIELD_NUMBER: _ClassVar[int]
+    thread_id: str
+    user_id: str
+    models: _containers.MessageMap[str, RemovedMessages]
+    def __init__(self, thread_id: _Optional[str] = ..., user_id: _Optional[str] = ..., models: _Optional[_Mapping[str, RemovedMessages]] = ...) -> None: ...
+
+class RemovedMessages(_message.Message):
+    __slots__ = ("messages", "tokens", "cost_nanos")
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    TOKENS_FIELD_NUMBER: _ClassVar[int]
+    COST_NANOS_FIELD_NUMBER: _ClassVar[int]
+    messages: int
+    tokens: int
+    cost_nanos: int
+    def __init__(self, messages: _Optional[int] = ..., tokens: _Optional[int] = ..., cost_nanos: _Optional[int] = ...) -> None: ...
+
+class MessagesImported(_message.Message):
+    __slots__ = ("thread_id", "user_id", "messages", "last_message_at")
+    class MessagesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    THREAD_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    LAST_MESSAGE_AT_FIELD_NUMBER: _ClassVar[int]
+    thread_id: str
+    user_id: str
+    messages: _containers.ScalarMap[str, int]
+    last_message_at: _timestamp_pb2.Timestamp
+    def __init__(self, thread_id: _Optional[str] = ..., user_id: _Optional[str] = ..., messages: _Optional[_Mapping[str, int]] = ..., last_message_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class SummaryWanted(_message.Message):
+    __slots__ = ("thread_id", "user_id", "model_id", "until_position")
+    THREAD_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_POSITION_FIELD_NUMBER: _ClassVar[int]
+    thread_id: str
+    user_id: str
+    model_id: str
+    until_position: int
+    def __init__(self, thread_id: _Optional[str] = ..., user_id: _Optional[str] = ..., model_id: _Optional[str] = ..., until_position: _Optional[int] = ...) -> None: ...
+
+class ThreadSummarized(_message.Message):
+    __slots__ = ("thread_id", "user_id", "model_id", "summary", "summary_tokens", "summarized_at")
+    THREAD_ID_FIELD_NUMBER: _ClassVar[int]
+    USER_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_FIELD_NUMBER: _ClassVar[int]
+    SUMMARY_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    SUMMARIZED_AT_FIELD_NUMBER: _ClassVar[int]
+    thread_id: str
+    user_id: str
+    model_id: str
+    summary: str
+    summary_tokens: int
+    summarized_at: _timestamp_pb2.Timestamp
+    def __init__(self, thread_id: _Optional[str] = ..., user_id: _Optional[str] = ..., model_id: _Optional[str] = ..., summary: _Optional[str] = ..., summary_tokens: _Optional[int] = ..., summarized_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class CallsCounted(_message.Message):
+    __slots__ = ("date", "calls")
+    DATE_FIELD_NUMBER: _ClassVar[int]
+    CALLS_FIELD_NUMBER: _ClassVar[int]
+    date: str
+    calls: int
+    def __init__(self, date: _Optional[str] = ..., calls: _Optional[int] = ...) -> None: ...
 
 class TitleWanted(_message.Message):
     __slots__ = ("thread_id", "user_id", "model_id")

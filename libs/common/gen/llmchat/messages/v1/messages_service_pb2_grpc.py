@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from llmchat.messages.v1 import message_pb2 as llmchat_dot_messages_dot_v1_dot_message__pb2
 from llmchat.messages.v1 import messages_service_pb2 as llmchat_dot_messages_dot_v1_dot_messages__service__pb2
 
@@ -62,6 +63,66 @@ class MessagesServiceStub:
                 request_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ListMessagesRequest.SerializeToString,
                 response_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ListMessagesResponse.FromString,
                 _registered_method=True)
+        self.EditMessage = channel.unary_stream(
+                '/llmchat.messages.v1.MessagesService/EditMessage',
+                request_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.EditMessageRequest.SerializeToString,
+                response_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.StreamEvent.FromString,
+                _registered_method=True)
+        self.RegenerateMessage = channel.unary_stream(
+                '/llmchat.messages.v1.MessagesService/RegenerateMessage',
+                request_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.RegenerateMessageRequest.SerializeToString,
+                response_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.StreamEvent.FromString,
+                _registered_method=True)
+        self.SelectVersion = channel.unary_unary(
+                '/llmchat.messages.v1.MessagesService/SelectVersion',
+                request_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.SelectVersionRequest.SerializeToString,
+                response_deserializer=llmchat_dot_messages_dot_v1_dot_message__pb2.Message.FromString,
+                _registered_method=True)
+        self.SetFeedback = channel.unary_unary(
+                '/llmchat.messages.v1.MessagesService/SetFeedback',
+                request_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.SetFeedbackRequest.SerializeToString,
+                response_deserializer=llmchat_dot_messages_dot_v1_dot_message__pb2.Message.FromString,
+                _registered_method=True)
+        self.DeleteMessage = channel.unary_unary(
+                '/llmchat.messages.v1.MessagesService/DeleteMessage',
+                request_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.DeleteMessageRequest.SerializeToString,
+                response_deserializer=google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+                _registered_method=True)
+        self.ListSharedMessages = channel.unary_unary(
+                '/llmchat.messages.v1.MessagesService/ListSharedMessages',
+                request_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ListSharedMessagesRequest.SerializeToString,
+                response_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ListSharedMessagesResponse.FromString,
+                _registered_method=True)
+        self.ClaimAnswer = channel.unary_unary(
+                '/llmchat.messages.v1.MessagesService/ClaimAnswer',
+                request_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ClaimAnswerRequest.SerializeToString,
+                response_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ClaimAnswerResponse.FromString,
+                _registered_method=True)
+        self.AppendTokens = channel.stream_unary(
+                '/llmchat.messages.v1.MessagesService/AppendTokens',
+                request_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.AppendTokensRequest.SerializeToString,
+                response_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.AppendTokensResponse.FromString,
+                _registered_method=True)
+        self.ImportMessages = channel.unary_unary(
+                '/llmchat.messages.v1.MessagesService/ImportMessages',
+                request_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ImportMessagesRequest.SerializeToString,
+                response_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ImportMessagesResponse.FromString,
+                _registered_method=True)
+        self.Summarize = channel.unary_unary(
+                '/llmchat.messages.v1.MessagesService/Summarize',
+                request_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.SummarizeRequest.SerializeToString,
+                response_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.SummarizeResponse.FromString,
+                _registered_method=True)
+        self.CheckProvider = channel.unary_unary(
+                '/llmchat.messages.v1.MessagesService/CheckProvider',
+                request_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.CheckProviderRequest.SerializeToString,
+                response_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.CheckProviderResponse.FromString,
+                _registered_method=True)
+        self.PullModel = channel.unary_stream(
+                '/llmchat.messages.v1.MessagesService/PullModel',
+                request_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.PullModelRequest.SerializeToString,
+                response_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.PullModelResponse.FromString,
+                _registered_method=True)
         self.SuggestTitle = channel.unary_unary(
                 '/llmchat.messages.v1.MessagesService/SuggestTitle',
                 request_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.SuggestTitleRequest.SerializeToString,
@@ -103,7 +164,94 @@ class MessagesServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListMessages(self, request, context):
-        """The messages of a thread, newest first unless asked otherwise, of all models or of one.
+        """The messages of a thread, newest first unless asked otherwise, of all models or of one: those on the active branches, or all.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EditMessage(self, request, context):
+        """Asks the same thing otherwise: a question in the place of another one, on a branch of its own, and its answer, streamed. What was there stays
+        as the other version.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RegenerateMessage(self, request, context):
+        """Another answer in the place of one that has ended, on a branch of its own, streamed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SelectVersion(self, request, context):
+        """Makes the branch that a message stands on the active one of its model: what is sent next follows there, and lists show it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetFeedback(self, request, context):
+        """What the reader thinks of an answer, in place of what they thought before; without feedback it is taken back.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteMessage(self, request, context):
+        """Removes a message and all that follows it on any branch; a running answer among them is cancelled first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSharedMessages(self, request, context):
+        """The active path of a thread that is shared, as a page of messages: for whoever has its token, or is named there.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClaimAnswer(self, request, context):
+        """Gives the right to write an answer of a model that is generated outside: the one that is named, or the next that waits, for which it waits
+        itself until the deadline. Claimed again by the same claimant, it tells where to go on; another's claim is good until its lease ends.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AppendTokens(self, request_iterator, context):
+        """Writes an answer from outside: `open`, then any number of `tokens`, then `end`. Tokens are stored before anyone sees them. A stream that
+        breaks without an end keeps its claim while the lease lasts: claim again, and go on after the last stored token.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportMessages(self, request, context):
+        """Takes over messages that were written elsewhere, with their own times and branches, behind those that the thread has. For the threads service.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Summarize(self, request, context):
+        """Has a model sum up what no longer fits its context, keeps the summary for it and tells the thread. For the operations service.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CheckProvider(self, request, context):
+        """Asks a maker of models how it is. For the catalog service.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PullModel(self, request, context):
+        """Has a maker on this machine fetch a model and load it; tells how far it is, and closes with OK once it is there. For the operations service.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -143,6 +291,66 @@ def add_MessagesServiceServicer_to_server(servicer, server):
                     servicer.ListMessages,
                     request_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ListMessagesRequest.FromString,
                     response_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ListMessagesResponse.SerializeToString,
+            ),
+            'EditMessage': grpc.unary_stream_rpc_method_handler(
+                    servicer.EditMessage,
+                    request_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.EditMessageRequest.FromString,
+                    response_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.StreamEvent.SerializeToString,
+            ),
+            'RegenerateMessage': grpc.unary_stream_rpc_method_handler(
+                    servicer.RegenerateMessage,
+                    request_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.RegenerateMessageRequest.FromString,
+                    response_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.StreamEvent.SerializeToString,
+            ),
+            'SelectVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.SelectVersion,
+                    request_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.SelectVersionRequest.FromString,
+                    response_serializer=llmchat_dot_messages_dot_v1_dot_message__pb2.Message.SerializeToString,
+            ),
+            'SetFeedback': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetFeedback,
+                    request_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.SetFeedbackRequest.FromString,
+                    response_serializer=llmchat_dot_messages_dot_v1_dot_message__pb2.Message.SerializeToString,
+            ),
+            'DeleteMessage': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteMessage,
+                    request_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.DeleteMessageRequest.FromString,
+                    response_serializer=google_dot_protobuf_dot_empty__pb2.Empty.SerializeToString,
+            ),
+            'ListSharedMessages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSharedMessages,
+                    request_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ListSharedMessagesRequest.FromString,
+                    response_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ListSharedMessagesResponse.SerializeToString,
+            ),
+            'ClaimAnswer': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClaimAnswer,
+                    request_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ClaimAnswerRequest.FromString,
+                    response_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ClaimAnswerResponse.SerializeToString,
+            ),
+            'AppendTokens': grpc.stream_unary_rpc_method_handler(
+                    servicer.AppendTokens,
+                    request_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.AppendTokensRequest.FromString,
+                    response_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.AppendTokensResponse.SerializeToString,
+            ),
+            'ImportMessages': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportMessages,
+                    request_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ImportMessagesRequest.FromString,
+                    response_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ImportMessagesResponse.SerializeToString,
+            ),
+            'Summarize': grpc.unary_unary_rpc_method_handler(
+                    servicer.Summarize,
+                    request_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.SummarizeRequest.FromString,
+                    response_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.SummarizeResponse.SerializeToString,
+            ),
+            'CheckProvider': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckProvider,
+                    request_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.CheckProviderRequest.FromString,
+                    response_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.CheckProviderResponse.SerializeToString,
+            ),
+            'PullModel': grpc.unary_stream_rpc_method_handler(
+                    servicer.PullModel,
+                    request_deserializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.PullModelRequest.FromString,
+                    response_serializer=llmchat_dot_messages_dot_v1_dot_messages__service__pb2.PullModelResponse.SerializeToString,
             ),
             'SuggestTitle': grpc.unary_unary_rpc_method_handler(
                     servicer.SuggestTitle,
@@ -287,6 +495,330 @@ class MessagesService:
             '/llmchat.messages.v1.MessagesService/ListMessages',
             llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ListMessagesRequest.SerializeToString,
             llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ListMessagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EditMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/llmchat.messages.v1.MessagesService/EditMessage',
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.EditMessageRequest.SerializeToString,
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.StreamEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegenerateMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/llmchat.messages.v1.MessagesService/RegenerateMessage',
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.RegenerateMessageRequest.SerializeToString,
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.StreamEvent.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SelectVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.messages.v1.MessagesService/SelectVersion',
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.SelectVersionRequest.SerializeToString,
+            llmchat_dot_messages_dot_v1_dot_message__pb2.Message.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetFeedback(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.messages.v1.MessagesService/SetFeedback',
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.SetFeedbackRequest.SerializeToString,
+            llmchat_dot_messages_dot_v1_dot_message__pb2.Message.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteMessage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.messages.v1.MessagesService/DeleteMessage',
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.DeleteMessageRequest.SerializeToString,
+            google_dot_protobuf_dot_empty__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSharedMessages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.messages.v1.MessagesService/ListSharedMessages',
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ListSharedMessagesRequest.SerializeToString,
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ListSharedMessagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClaimAnswer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.messages.v1.MessagesService/ClaimAnswer',
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ClaimAnswerRequest.SerializeToString,
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ClaimAnswerResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AppendTokens(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/llmchat.messages.v1.MessagesService/AppendTokens',
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.AppendTokensRequest.SerializeToString,
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.AppendTokensResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportMessages(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.messages.v1.MessagesService/ImportMessages',
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ImportMessagesRequest.SerializeToString,
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.ImportMessagesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Summarize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.messages.v1.MessagesService/Summarize',
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.SummarizeRequest.SerializeToString,
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.SummarizeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckProvider(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.messages.v1.MessagesService/CheckProvider',
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.CheckProviderRequest.SerializeToString,
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.CheckProviderResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PullModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/llmchat.messages.v1.MessagesService/PullModel',
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.PullModelRequest.SerializeToString,
+            llmchat_dot_messages_dot_v1_dot_messages__service__pb2.PullModelResponse.FromString,
             options,
             channel_credentials,
             insecure,

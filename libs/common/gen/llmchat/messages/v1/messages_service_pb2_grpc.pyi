@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from google.protobuf import empty_pb2 as _empty_pb2
 from grpc import aio as _aio
 from llmchat.messages.v1 import message_pb2 as _message_pb2
 from llmchat.messages.v1 import messages_service_pb2 as _messages_service_pb2
@@ -46,7 +47,37 @@ class MessagesServiceStub:
     """
     GetMessage: _grpc.UnaryUnaryMultiCallable[_messages_service_pb2.GetMessageRequest, _message_pb2.Message]
     ListMessages: _grpc.UnaryUnaryMultiCallable[_messages_service_pb2.ListMessagesRequest, _messages_service_pb2.ListMessagesResponse]
-    """The messages of a thread, newest first unless asked otherwise, of all models or of one."""
+    """The messages of a thread, newest first unless asked otherwise, of all models or of one: those on the active branches, or all."""
+    EditMessage: _grpc.UnaryStreamMultiCallable[_messages_service_pb2.EditMessageRequest, _messages_service_pb2.StreamEvent]
+    """Asks the same thing otherwise: a question in the place of another one, on a branch of its own, and its answer, streamed. What was there stays
+    as the other version.
+    """
+    RegenerateMessage: _grpc.UnaryStreamMultiCallable[_messages_service_pb2.RegenerateMessageRequest, _messages_service_pb2.StreamEvent]
+    """Another answer in the place of one that has ended, on a branch of its own, streamed."""
+    SelectVersion: _grpc.UnaryUnaryMultiCallable[_messages_service_pb2.SelectVersionRequest, _message_pb2.Message]
+    """Makes the branch that a message stands on the active one of its model: what is sent next follows there, and lists show it."""
+    SetFeedback: _grpc.UnaryUnaryMultiCallable[_messages_service_pb2.SetFeedbackRequest, _message_pb2.Message]
+    """What the reader thinks of an answer, in place of what they thought before; without feedback it is taken back."""
+    DeleteMessage: _grpc.UnaryUnaryMultiCallable[_messages_service_pb2.DeleteMessageRequest, _empty_pb2.Empty]
+    """Removes a message and all that follows it on any branch; a running answer among them is cancelled first."""
+    ListSharedMessages: _grpc.UnaryUnaryMultiCallable[_messages_service_pb2.ListSharedMessagesRequest, _messages_service_pb2.ListSharedMessagesResponse]
+    """The active path of a thread that is shared, as a page of messages: for whoever has its token, or is named there."""
+    ClaimAnswer: _grpc.UnaryUnaryMultiCallable[_messages_service_pb2.ClaimAnswerRequest, _messages_service_pb2.ClaimAnswerResponse]
+    """Gives the right to write an answer of a model that is generated outside: the one that is named, or the next that waits, for which it waits
+    itself until the deadline. Claimed again by the same claimant, it tells where to go on; another's claim is good until its lease ends.
+    """
+    AppendTokens: _grpc.StreamUnaryMultiCallable[_messages_service_pb2.AppendTokensRequest, _messages_service_pb2.AppendTokensResponse]
+    """Writes an answer from outside: `open`, then any number of `tokens`, then `end`. Tokens are stored before anyone sees them. A stream that
+    breaks without an end keeps its claim while the lease lasts: claim again, and go on after the last stored token.
+    """
+    ImportMessages: _grpc.UnaryUnaryMultiCallable[_messages_service_pb2.ImportMessagesRequest, _messages_service_pb2.ImportMessagesResponse]
+    """Takes over messages that were written elsewhere, with their own times and branches, behind those that the thread has. For the threads service."""
+    Summarize: _grpc.UnaryUnaryMultiCallable[_messages_service_pb2.SummarizeRequest, _messages_service_pb2.SummarizeResponse]
+    """Has a model sum up what no longer fits its context, keeps the summary for it and tells the thread. For the operations service."""
+    CheckProvider: _grpc.UnaryUnaryMultiCallable[_messages_service_pb2.CheckProviderRequest, _messages_service_pb2.CheckProviderResponse]
+    """Asks a maker of models how it is. For the catalog service."""
+    PullModel: _grpc.UnaryStreamMultiCallable[_messages_service_pb2.PullModelRequest, _messages_service_pb2.PullModelResponse]
+    """Has a maker on this machine fetch a model and load it; tells how far it is, and closes with OK once it is there. For the operations service."""
     SuggestTitle: _grpc.UnaryUnaryMultiCallable[_messages_service_pb2.SuggestTitleRequest, _messages_service_pb2.SuggestTitleResponse]
     """Asks a model for a title of the thread's first exchange; stores nothing. For the operations service."""
 
@@ -67,7 +98,37 @@ class MessagesServiceAsyncStub(MessagesServiceStub):
     """
     GetMessage: _aio.UnaryUnaryMultiCallable[_messages_service_pb2.GetMessageRequest, _message_pb2.Message]  # type: ignore[assignment]
     ListMessages: _aio.UnaryUnaryMultiCallable[_messages_service_pb2.ListMessagesRequest, _messages_service_pb2.ListMessagesResponse]  # type: ignore[assignment]
-    """The messages of a thread, newest first unless asked otherwise, of all models or of one."""
+    """The messages of a thread, newest first unless asked otherwise, of all models or of one: those on the active branches, or all."""
+    EditMessage: _aio.UnaryStreamMultiCallable[_messages_service_pb2.EditMessageRequest, _messages_service_pb2.StreamEvent]  # type: ignore[assignment]
+    """Asks the same thing otherwise: a question in the place of another one, on a branch of its own, and its answer, streamed. What was there stays
+    as the other version.
+    """
+    RegenerateMessage: _aio.UnaryStreamMultiCallable[_messages_service_pb2.RegenerateMessageRequest, _messages_service_pb2.StreamEvent]  # type: ignore[assignment]
+    """Another answer in the place of one that has ended, on a branch of its own, streamed."""
+    SelectVersion: _aio.UnaryUnaryMultiCallable[_messages_service_pb2.SelectVersionRequest, _message_pb2.Message]  # type: ignore[assignment]
+    """Makes the branch that a message stands on the active one of its model: what is sent next follows there, and lists show it."""
+    SetFeedback: _aio.UnaryUnaryMultiCallable[_messages_service_pb2.SetFeedbackRequest, _message_pb2.Message]  # type: ignore[assignment]
+    """What the reader thinks of an answer, in place of what they thought before; without feedback it is taken back."""
+    DeleteMessage: _aio.UnaryUnaryMultiCallable[_messages_service_pb2.DeleteMessageRequest, _empty_pb2.Empty]  # type: ignore[assignment]
+    """Removes a message and all that follows it on any branch; a running answer among them is cancelled first."""
+    ListSharedMessages: _aio.UnaryUnaryMultiCallable[_messages_service_pb2.ListSharedMessagesRequest, _messages_service_pb2.ListSharedMessagesResponse]  # type: ignore[assignment]
+    """The active path of a thread that is shared, as a page of messages: for whoever has its token, or is named there."""
+    ClaimAnswer: _aio.UnaryUnaryMultiCallable[_messages_service_pb2.ClaimAnswerRequest, _messages_service_pb2.ClaimAnswerResponse]  # type: ignore[assignment]
+    """Gives the right to write an answer of a model that is generated outside: the one that is named, or the next that waits, for which it waits
+    itself until the deadline. Claimed again by the same claimant, it tells where to go on; another's claim is good until its lease ends.
+    """
+    AppendTokens: _aio.StreamUnaryMultiCallable[_messages_service_pb2.AppendTokensRequest, _messages_service_pb2.AppendTokensResponse]  # type: ignore[assignment]
+    """Writes an answer from outside: `open`, then any number of `tokens`, then `end`. Tokens are stored before anyone sees them. A stream that
+    breaks without an end keeps its claim while the lease lasts: claim again, and go on after the last stored token.
+    """
+    ImportMessages: _aio.UnaryUnaryMultiCallable[_messages_service_pb2.ImportMessagesRequest, _messages_service_pb2.ImportMessagesResponse]  # type: ignore[assignment]
+    """Takes over messages that were written elsewhere, with their own times and branches, behind those that the thread has. For the threads service."""
+    Summarize: _aio.UnaryUnaryMultiCallable[_messages_service_pb2.SummarizeRequest, _messages_service_pb2.SummarizeResponse]  # type: ignore[assignment]
+    """Has a model sum up what no longer fits its context, keeps the summary for it and tells the thread. For the operations service."""
+    CheckProvider: _aio.UnaryUnaryMultiCallable[_messages_service_pb2.CheckProviderRequest, _messages_service_pb2.CheckProviderResponse]  # type: ignore[assignment]
+    """Asks a maker of models how it is. For the catalog service."""
+    PullModel: _aio.UnaryStreamMultiCallable[_messages_service_pb2.PullModelRequest, _messages_service_pb2.PullModelResponse]  # type: ignore[assignment]
+    """Has a maker on this machine fetch a model and load it; tells how far it is, and closes with OK once it is there. For the operations service."""
     SuggestTitle: _aio.UnaryUnaryMultiCallable[_messages_service_pb2.SuggestTitleRequest, _messages_service_pb2.SuggestTitleResponse]  # type: ignore[assignment]
     """Asks a model for a title of the thread's first exchange; stores nothing. For the operations service."""
 
@@ -115,7 +176,109 @@ class MessagesServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _messages_service_pb2.ListMessagesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_messages_service_pb2.ListMessagesResponse, _abc.Awaitable[_messages_service_pb2.ListMessagesResponse]]:
-        """The messages of a thread, newest first unless asked otherwise, of all models or of one."""
+        """The messages of a thread, newest first unless asked otherwise, of all models or of one: those on the active branches, or all."""
+
+    @_abc_1.abstractmethod
+    def EditMessage(
+        self,
+        request: _messages_service_pb2.EditMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_messages_service_pb2.StreamEvent], _abc.AsyncIterator[_messages_service_pb2.StreamEvent]]:
+        """Asks the same thing otherwise: a question in the place of another one, on a branch of its own, and its answer, streamed. What was there stays
+        as the other version.
+        """
+
+    @_abc_1.abstractmethod
+    def RegenerateMessage(
+        self,
+        request: _messages_service_pb2.RegenerateMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_messages_service_pb2.StreamEvent], _abc.AsyncIterator[_messages_service_pb2.StreamEvent]]:
+        """Another answer in the place of one that has ended, on a branch of its own, streamed."""
+
+    @_abc_1.abstractmethod
+    def SelectVersion(
+        self,
+        request: _messages_service_pb2.SelectVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_message_pb2.Message, _abc.Awaitable[_message_pb2.Message]]:
+        """Makes the branch that a message stands on the active one of its model: what is sent next follows there, and lists show it."""
+
+    @_abc_1.abstractmethod
+    def SetFeedback(
+        self,
+        request: _messages_service_pb2.SetFeedbackRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_message_pb2.Message, _abc.Awaitable[_message_pb2.Message]]:
+        """What the reader thinks of an answer, in place of what they thought before; without feedback it is taken back."""
+
+    @_abc_1.abstractmethod
+    def DeleteMessage(
+        self,
+        request: _messages_service_pb2.DeleteMessageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_empty_pb2.Empty, _abc.Awaitable[_empty_pb2.Empty]]:
+        """Removes a message and all that follows it on any branch; a running answer among them is cancelled first."""
+
+    @_abc_1.abstractmethod
+    def ListSharedMessages(
+        self,
+        request: _messages_service_pb2.ListSharedMessagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_messages_service_pb2.ListSharedMessagesResponse, _abc.Awaitable[_messages_service_pb2.ListSharedMessagesResponse]]:
+        """The active path of a thread that is shared, as a page of messages: for whoever has its token, or is named there."""
+
+    @_abc_1.abstractmethod
+    def ClaimAnswer(
+        self,
+        request: _messages_service_pb2.ClaimAnswerRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_messages_service_pb2.ClaimAnswerResponse, _abc.Awaitable[_messages_service_pb2.ClaimAnswerResponse]]:
+        """Gives the right to write an answer of a model that is generated outside: the one that is named, or the next that waits, for which it waits
+        itself until the deadline. Claimed again by the same claimant, it tells where to go on; another's claim is good until its lease ends.
+        """
+
+    @_abc_1.abstractmethod
+    def AppendTokens(
+        self,
+        request_iterator: _MaybeAsyncIterator[_messages_service_pb2.AppendTokensRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_messages_service_pb2.AppendTokensResponse, _abc.Awaitable[_messages_service_pb2.AppendTokensResponse]]:
+        """Writes an answer from outside: `open`, then any number of `tokens`, then `end`. Tokens are stored before anyone sees them. A stream that
+        breaks without an end keeps its claim while the lease lasts: claim again, and go on after the last stored token.
+        """
+
+    @_abc_1.abstractmethod
+    def ImportMessages(
+        self,
+        request: _messages_service_pb2.ImportMessagesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_messages_service_pb2.ImportMessagesResponse, _abc.Awaitable[_messages_service_pb2.ImportMessagesResponse]]:
+        """Takes over messages that were written elsewhere, with their own times and branches, behind those that the thread has. For the threads service."""
+
+    @_abc_1.abstractmethod
+    def Summarize(
+        self,
+        request: _messages_service_pb2.SummarizeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_messages_service_pb2.SummarizeResponse, _abc.Awaitable[_messages_service_pb2.SummarizeResponse]]:
+        """Has a model sum up what no longer fits its context, keeps the summary for it and tells the thread. For the operations service."""
+
+    @_abc_1.abstractmethod
+    def CheckProvider(
+        self,
+        request: _messages_service_pb2.CheckProviderRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_messages_service_pb2.CheckProviderResponse, _abc.Awaitable[_messages_service_pb2.CheckProviderResponse]]:
+        """Asks a maker of models how it is. For the catalog service."""
+
+    @_abc_1.abstractmethod
+    def PullModel(
+        self,
+        request: _messages_service_pb2.PullModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_messages_service_pb2.PullModelResponse], _abc.AsyncIterator[_messages_service_pb2.PullModelResponse]]:
+        """Has a maker on this machine fetch a model and load it; tells how far it is, and closes with OK once it is there. For the operations service."""
 
     @_abc_1.abstractmethod
     def SuggestTitle(

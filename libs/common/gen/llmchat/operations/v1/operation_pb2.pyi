@@ -19,6 +19,13 @@ class OperationType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OPERATION_TYPE_MIGRATE_DATA: _ClassVar[OperationType]
     OPERATION_TYPE_DELETE_USER: _ClassVar[OperationType]
 
+class OperationPriority(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OPERATION_PRIORITY_UNSPECIFIED: _ClassVar[OperationPriority]
+    OPERATION_PRIORITY_LOW: _ClassVar[OperationPriority]
+    OPERATION_PRIORITY_NORMAL: _ClassVar[OperationPriority]
+    OPERATION_PRIORITY_HIGH: _ClassVar[OperationPriority]
+
 class OperationStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     OPERATION_STATUS_UNSPECIFIED: _ClassVar[OperationStatus]
@@ -33,6 +40,10 @@ OPERATION_TYPE_GENERATE_TITLE: OperationType
 OPERATION_TYPE_LOAD_MODEL: OperationType
 OPERATION_TYPE_MIGRATE_DATA: OperationType
 OPERATION_TYPE_DELETE_USER: OperationType
+OPERATION_PRIORITY_UNSPECIFIED: OperationPriority
+OPERATION_PRIORITY_LOW: OperationPriority
+OPERATION_PRIORITY_NORMAL: OperationPriority
+OPERATION_PRIORITY_HIGH: OperationPriority
 OPERATION_STATUS_UNSPECIFIED: OperationStatus
 OPERATION_STATUS_PENDING: OperationStatus
 OPERATION_STATUS_RUNNING: OperationStatus
@@ -41,7 +52,7 @@ OPERATION_STATUS_FAILED: OperationStatus
 OPERATION_STATUS_CANCELLED: OperationStatus
 
 class Operation(_message.Message):
-    __slots__ = ("id", "type", "user_id", "thread_id", "model_id", "message_id", "status", "progress", "started_at", "completed_at", "timeout_at", "parameters", "result", "error", "etag", "created_at", "updated_at", "schema_version")
+    __slots__ = ("id", "type", "user_id", "thread_id", "model_id", "message_id", "status", "progress", "started_at", "completed_at", "timeout_at", "parameters", "result", "error", "etag", "created_at", "updated_at", "priority", "schema_version")
     ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     USER_ID_FIELD_NUMBER: _ClassVar[int]
@@ -59,6 +70,7 @@ class Operation(_message.Message):
     ETAG_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
     id: str
     type: OperationType
@@ -77,8 +89,9 @@ class Operation(_message.Message):
     etag: str
     created_at: _timestamp_pb2.Timestamp
     updated_at: _timestamp_pb2.Timestamp
+    priority: OperationPriority
     schema_version: int
-    def __init__(self, id: _Optional[str] = ..., type: _Optional[_Union[OperationType, str]] = ..., user_id: _Optional[str] = ..., thread_id: _Optional[str] = ..., model_id: _Optional[str] = ..., message_id: _Optional[str] = ..., status: _Optional[_Union[OperationStatus, str]] = ..., progress: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., timeout_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., result: _Optional[_Union[OperationResult, _Mapping]] = ..., error: _Optional[_Union[OperationError, _Mapping]] = ..., etag: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., schema_version: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., type: _Optional[_Union[OperationType, str]] = ..., user_id: _Optional[str] = ..., thread_id: _Optional[str] = ..., model_id: _Optional[str] = ..., message_id: _Optional[str] = ..., status: _Optional[_Union[OperationStatus, str]] = ..., progress: _Optional[int] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., timeout_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., result: _Optional[_Union[OperationResult, _Mapping]] = ..., error: _Optional[_Union[OperationError, _Mapping]] = ..., etag: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., priority: _Optional[_Union[OperationPriority, str]] = ..., schema_version: _Optional[int] = ...) -> None: ...
 
 class OperationResult(_message.Message):
     __slots__ = ("data", "summary", "title", "tokens_used", "model_used")

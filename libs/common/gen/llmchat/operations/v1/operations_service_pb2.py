@@ -25,14 +25,18 @@ _sym_db = _symbol_database.Default()
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from llmchat.operations.v1 import audit_event_pb2 as llmchat_dot_operations_dot_v1_dot_audit__event__pb2
 from llmchat.operations.v1 import operation_pb2 as llmchat_dot_operations_dot_v1_dot_operation__pb2
 from llmchat.operations.v1 import system_config_pb2 as llmchat_dot_operations_dot_v1_dot_system__config__pb2
+from llmchat.operations.v1 import system_health_pb2 as llmchat_dot_operations_dot_v1_dot_system__health__pb2
+from llmchat.operations.v1 import system_stats_pb2 as llmchat_dot_operations_dot_v1_dot_system__stats__pb2
+from llmchat.operations.v1 import system_version_pb2 as llmchat_dot_operations_dot_v1_dot_system__version__pb2
 from llmchat.options.v1 import policy_pb2 as llmchat_dot_options_dot_v1_dot_policy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.llmchat/operations/v1/operations_service.proto\x12\x15llmchat.operations.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'llmchat/operations/v1/audit_event.proto\x1a%llmchat/operations/v1/operation.proto\x1a)llmchat/operations/v1/system_config.proto\x1a\x1fllmchat/options/v1/policy.proto\",\n\x13GetOperationRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"\x84\x01\n\x15ListOperationsRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x1a\n\tthread_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x13\n\x0b\x63ount_total\x18\x04 \x01(\x08\"\x8f\x01\n\x16ListOperationsResponse\x12\x34\n\noperations\x18\x01 \x03(\x0b\x32 .llmchat.operations.v1.Operation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"L\n\x16\x43\x61ncelOperationRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\".\n\x15WatchOperationRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"X\n\x18TrackUserDeletionRequest\x12\x1a\n\x07user_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12 \n\x0coperation_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\"3\n\x15\x43heckIntegrityRequest\x12\x1a\n\x08services\x18\x01 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x14\"\xc3\x01\n\x16\x43heckIntegrityResponse\x12/\n\x06orphan\x18\x01 \x01(\x0b\x32\x1d.llmchat.operations.v1.OrphanH\x00\x12\x38\n\x08progress\x18\x02 \x01(\x0b\x32$.llmchat.operations.v1.CheckProgressH\x00\x12\x36\n\x07summary\x18\x03 \x01(\x0b\x32#.llmchat.operations.v1.CheckSummaryH\x00\x42\x06\n\x04step\"[\n\x06Orphan\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x12\n\nmissing_id\x18\x05 \x01(\t\"G\n\rCheckProgress\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x11\n\tdocuments\x18\x03 \x01(\x03\"c\n\x0c\x43heckSummary\x12\x11\n\tdocuments\x18\x01 \x01(\x03\x12\x0f\n\x07orphans\x18\x02 \x01(\x03\x12\x18\n\x10unsettled_events\x18\x03 \x01(\x03\x12\x15\n\rparked_events\x18\x04 \x01(\x03\"\xad\x02\n\x16ListAuditEventsRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x18\n\x07user_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1c\n\x0b\x65ntity_type\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1b\n\tentity_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x17\n\x06\x61\x63tion\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12)\n\x05since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63ount_total\x18\t \x01(\x08\"\x93\x01\n\x17ListAuditEventsResponse\x12\x37\n\x0c\x61udit_events\x18\x01 \x03(\x0b\x32!.llmchat.operations.v1.AuditEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"r\n\x15\x45xportUserDataRequest\x12\x1a\n\x07user_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12=\n\x06\x66ormat\x18\x02 \x01(\x0e\x32#.llmchat.operations.v1.ExportFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\"&\n\x16\x45xportUserDataResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"\x18\n\x16GetSystemConfigRequest\"\xb5\x01\n\x19UpdateSystemConfigRequest\x12\x42\n\rsystem_config\x18\x01 \x01(\x0b\x32#.llmchat.operations.v1.SystemConfigB\x06\xbaH\x03\xc8\x01\x01\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64*b\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45XPORT_FORMAT_JSON_LINES\x10\x01\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x02\x32\x97\r\n\x11OperationsService\x12\x94\x01\n\x0cGetOperation\x12*.llmchat.operations.v1.GetOperationRequest\x1a .llmchat.operations.v1.Operation\"6\x8a\xb5\x18\x17\n\x02\x03\x04\x1a\toperation\"\x04read(\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/operations/{id}\x12\x9d\x01\n\x0eListOperations\x12,.llmchat.operations.v1.ListOperationsRequest\x1a-.llmchat.operations.v1.ListOperationsResponse\".\x8a\xb5\x18\x14\n\x01\x03\x1a\toperation\"\x04list\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/operations\x12\xa3\x01\n\x0f\x43\x61ncelOperation\x12-.llmchat.operations.v1.CancelOperationRequest\x1a .llmchat.operations.v1.Operation\"?\x8a\xb5\x18\x16\n\x01\x03\x1a\toperation\"\x06\x63\x61ncel\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/operations/{id}:cancel:\x01*\x12\xa0\x01\n\x0eWatchOperation\x12,.llmchat.operations.v1.WatchOperationRequest\x1a .llmchat.operations.v1.Operation\"<\x8a\xb5\x18\x17\n\x02\x03\x04\x1a\toperation\"\x04read(\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/operations/{id}:watch0\x01\x12\x89\x01\n\x11TrackUserDeletion\x12/.llmchat.operations.v1.TrackUserDeletionRequest\x1a .llmchat.operations.v1.Operation\"!\x8a\xb5\x18\x1d\n\x01\x05\x12\x05users\x1a\toperation\"\x06\x63reate\x12\x9d\x01\n\x0e\x43heckIntegrity\x12,.llmchat.operations.v1.CheckIntegrityRequest\x1a-.llmchat.operations.v1.CheckIntegrityResponse\",\x8a\xb5\x18\x13\n\x01\x04\x1a\x08\x64ocument\"\x04list\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/integrity0\x01\x12\xa3\x01\n\x0fListAuditEvents\x12-.llmchat.operations.v1.ListAuditEventsRequest\x1a..llmchat.operations.v1.ListAuditEventsResponse\"1\x8a\xb5\x18\x16\n\x01\x04\x1a\x0b\x61udit_event\"\x04list\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/auditEvents\x12\xac\x01\n\x0e\x45xportUserData\x12,.llmchat.operations.v1.ExportUserDataRequest\x1a-.llmchat.operations.v1.ExportUserDataResponse\";\x8a\xb5\x18\x15\n\x02\x03\x04\x1a\tuser_data\"\x04read\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/users/{user_id}:export0\x01\x12\xcb\x01\n\x0fGetSystemConfig\x12-.llmchat.operations.v1.GetSystemConfigRequest\x1a#.llmchat.operations.v1.SystemConfig\"d\x8a\xb5\x18H\n\x02\x04\x05\x12\x05users\x12\x07threads\x12\x08messages\x12\x07\x63\x61talog\x12\noperations\x1a\rsystem_config\"\x04read\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/systemConfig\x12\xb2\x01\n\x12UpdateSystemConfig\x12\x30.llmchat.operations.v1.UpdateSystemConfigRequest\x1a#.llmchat.operations.v1.SystemConfig\"E\x8a\xb5\x18\x1a\n\x01\x04\x1a\rsystem_config\"\x06update\x82\xd3\xe4\x93\x02!2\x10/v1/systemConfig:\rsystem_configb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.llmchat/operations/v1/operations_service.proto\x12\x15llmchat.operations.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a google/protobuf/field_mask.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'llmchat/operations/v1/audit_event.proto\x1a%llmchat/operations/v1/operation.proto\x1a)llmchat/operations/v1/system_config.proto\x1a)llmchat/operations/v1/system_health.proto\x1a(llmchat/operations/v1/system_stats.proto\x1a*llmchat/operations/v1/system_version.proto\x1a\x1fllmchat/options/v1/policy.proto\",\n\x13GetOperationRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"\x84\x01\n\x15ListOperationsRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x1a\n\tthread_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x13\n\x0b\x63ount_total\x18\x04 \x01(\x08\"\x8f\x01\n\x16ListOperationsResponse\x12\x34\n\noperations\x18\x01 \x03(\x0b\x32 .llmchat.operations.v1.Operation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"L\n\x16\x43\x61ncelOperationRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\".\n\x15WatchOperationRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"X\n\x18TrackUserDeletionRequest\x12\x1a\n\x07user_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12 \n\x0coperation_id\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\"3\n\x15\x43heckIntegrityRequest\x12\x1a\n\x08services\x18\x01 \x03(\tB\x08\xbaH\x05\x92\x01\x02\x10\x14\"\xc3\x01\n\x16\x43heckIntegrityResponse\x12/\n\x06orphan\x18\x01 \x01(\x0b\x32\x1d.llmchat.operations.v1.OrphanH\x00\x12\x38\n\x08progress\x18\x02 \x01(\x0b\x32$.llmchat.operations.v1.CheckProgressH\x00\x12\x36\n\x07summary\x18\x03 \x01(\x0b\x32#.llmchat.operations.v1.CheckSummaryH\x00\x42\x06\n\x04step\"[\n\x06Orphan\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x12\n\nmissing_id\x18\x05 \x01(\t\"G\n\rCheckProgress\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x12\n\ncollection\x18\x02 \x01(\t\x12\x11\n\tdocuments\x18\x03 \x01(\x03\"c\n\x0c\x43heckSummary\x12\x11\n\tdocuments\x18\x01 \x01(\x03\x12\x0f\n\x07orphans\x18\x02 \x01(\x03\x12\x18\n\x10unsettled_events\x18\x03 \x01(\x03\x12\x15\n\rparked_events\x18\x04 \x01(\x03\"\xad\x02\n\x16ListAuditEventsRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x18\n\x07user_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1c\n\x0b\x65ntity_type\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x1b\n\tentity_id\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x17\n\x06\x61\x63tion\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12)\n\x05since\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12)\n\x05until\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0b\x63ount_total\x18\t \x01(\x08\"\x93\x01\n\x17ListAuditEventsResponse\x12\x37\n\x0c\x61udit_events\x18\x01 \x03(\x0b\x32!.llmchat.operations.v1.AuditEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"r\n\x15\x45xportUserDataRequest\x12\x1a\n\x07user_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12=\n\x06\x66ormat\x18\x02 \x01(\x0e\x32#.llmchat.operations.v1.ExportFormatB\x08\xbaH\x05\x82\x01\x02\x10\x01\"&\n\x16\x45xportUserDataResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"\x18\n\x16GetSystemConfigRequest\"\xb5\x01\n\x19UpdateSystemConfigRequest\x12\x42\n\rsystem_config\x18\x01 \x01(\x0b\x32#.llmchat.operations.v1.SystemConfigB\x06\xbaH\x03\xc8\x01\x01\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"\xa1\x02\n\x16\x43reateOperationRequest\x12@\n\x04type\x18\x01 \x01(\x0e\x32$.llmchat.operations.v1.OperationTypeB\x0c\xbaH\t\x82\x01\x06\x10\x01 \x00 \x05\x12\x1a\n\tthread_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x19\n\x08model_id\x18\x03 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12+\n\nparameters\x18\x04 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x44\n\x08priority\x18\x05 \x01(\x0e\x32(.llmchat.operations.v1.OperationPriorityB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"L\n\x15RetryOperationRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"\x19\n\x17GetSystemVersionRequest\"1\n\x15GetSystemStatsRequest\x12\x18\n\x04\x64\x61ys\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xee\x02(\x00\"\x18\n\x16GetSystemHealthRequest*b\n\x0c\x45xportFormat\x12\x1d\n\x19\x45XPORT_FORMAT_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x45XPORT_FORMAT_JSON_LINES\x10\x01\x12\x15\n\x11\x45XPORT_FORMAT_CSV\x10\x02\x32\xb7\x13\n\x11OperationsService\x12\x94\x01\n\x0cGetOperation\x12*.llmchat.operations.v1.GetOperationRequest\x1a .llmchat.operations.v1.Operation\"6\x8a\xb5\x18\x17\n\x02\x03\x04\x1a\toperation\"\x04read(\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/operations/{id}\x12\x9d\x01\n\x0eListOperations\x12,.llmchat.operations.v1.ListOperationsRequest\x1a-.llmchat.operations.v1.ListOperationsResponse\".\x8a\xb5\x18\x14\n\x01\x03\x1a\toperation\"\x04list\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/operations\x12\xa1\x01\n\x0f\x43reateOperation\x12-.llmchat.operations.v1.CreateOperationRequest\x1a .llmchat.operations.v1.Operation\"=\x8a\xb5\x18 \n\x02\x02\x05\x12\x07\x63\x61talog\x1a\toperation\"\x06\x63reate\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/operations:\x01*\x12\x9f\x01\n\x0eRetryOperation\x12,.llmchat.operations.v1.RetryOperationRequest\x1a .llmchat.operations.v1.Operation\"=\x8a\xb5\x18\x15\n\x01\x03\x1a\toperation\"\x05retry\x82\xd3\xe4\x93\x02\x1e\"\x19/v1/operations/{id}:retry:\x01*\x12\xa3\x01\n\x0f\x43\x61ncelOperation\x12-.llmchat.operations.v1.CancelOperationRequest\x1a .llmchat.operations.v1.Operation\"?\x8a\xb5\x18\x16\n\x01\x03\x1a\toperation\"\x06\x63\x61ncel\x82\xd3\xe4\x93\x02\x1f\"\x1a/v1/operations/{id}:cancel:\x01*\x12\xa0\x01\n\x0eWatchOperation\x12,.llmchat.operations.v1.WatchOperationRequest\x1a .llmchat.operations.v1.Operation\"<\x8a\xb5\x18\x17\n\x02\x03\x04\x1a\toperation\"\x04read(\x01\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/operations/{id}:watch0\x01\x12\x89\x01\n\x11TrackUserDeletion\x12/.llmchat.operations.v1.TrackUserDeletionRequest\x1a .llmchat.operations.v1.Operation\"!\x8a\xb5\x18\x1d\n\x01\x05\x12\x05users\x1a\toperation\"\x06\x63reate\x12\x9d\x01\n\x0e\x43heckIntegrity\x12,.llmchat.operations.v1.CheckIntegrityRequest\x1a-.llmchat.operations.v1.CheckIntegrityResponse\",\x8a\xb5\x18\x13\n\x01\x04\x1a\x08\x64ocument\"\x04list\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/integrity0\x01\x12\xa3\x01\n\x0fListAuditEvents\x12-.llmchat.operations.v1.ListAuditEventsRequest\x1a..llmchat.operations.v1.ListAuditEventsResponse\"1\x8a\xb5\x18\x16\n\x01\x04\x1a\x0b\x61udit_event\"\x04list\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/auditEvents\x12\xac\x01\n\x0e\x45xportUserData\x12,.llmchat.operations.v1.ExportUserDataRequest\x1a-.llmchat.operations.v1.ExportUserDataResponse\";\x8a\xb5\x18\x15\n\x02\x03\x04\x1a\tuser_data\"\x04read\x82\xd3\xe4\x93\x02\x1c\x12\x1a/v1/users/{user_id}:export0\x01\x12\xcb\x01\n\x0fGetSystemConfig\x12-.llmchat.operations.v1.GetSystemConfigRequest\x1a#.llmchat.operations.v1.SystemConfig\"d\x8a\xb5\x18H\n\x02\x04\x05\x12\x05users\x12\x07threads\x12\x08messages\x12\x07\x63\x61talog\x12\noperations\x1a\rsystem_config\"\x04read\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/systemConfig\x12\xa0\x01\n\x10GetSystemVersion\x12..llmchat.operations.v1.GetSystemVersionRequest\x1a$.llmchat.operations.v1.SystemVersion\"6\x8a\xb5\x18\x19\n\x01\x01\x1a\x0esystem_version\"\x04read\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/systemVersion\x12\x96\x01\n\x0eGetSystemStats\x12,.llmchat.operations.v1.GetSystemStatsRequest\x1a\".llmchat.operations.v1.SystemStats\"2\x8a\xb5\x18\x17\n\x01\x04\x1a\x0csystem_stats\"\x04read\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/systemStats\x12\x9b\x01\n\x0fGetSystemHealth\x12-.llmchat.operations.v1.GetSystemHealthRequest\x1a#.llmchat.operations.v1.SystemHealth\"4\x8a\xb5\x18\x18\n\x01\x04\x1a\rsystem_health\"\x04read\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/systemHealth\x12\xb2\x01\n\x12UpdateSystemConfig\x12\x30.llmchat.operations.v1.UpdateSystemConfigRequest\x1a#.llmchat.operations.v1.SystemConfig\"E\x8a\xb5\x18\x1a\n\x01\x04\x1a\rsystem_config\"\x06update\x82\xd3\xe4\x93\x02!2\x10/v1/systemConfig:\rsystem_configb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -81,10 +85,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATESYSTEMCONFIGREQUEST'].fields_by_name['update_mask']._serialized_options = b'\272H\003\310\001\001'
   _globals['_UPDATESYSTEMCONFIGREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_UPDATESYSTEMCONFIGREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_CREATEOPERATIONREQUEST'].fields_by_name['type']._loaded_options = None
+  _globals['_CREATEOPERATIONREQUEST'].fields_by_name['type']._serialized_options = b'\272H\t\202\001\006\020\001 \000 \005'
+  _globals['_CREATEOPERATIONREQUEST'].fields_by_name['thread_id']._loaded_options = None
+  _globals['_CREATEOPERATIONREQUEST'].fields_by_name['thread_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_CREATEOPERATIONREQUEST'].fields_by_name['model_id']._loaded_options = None
+  _globals['_CREATEOPERATIONREQUEST'].fields_by_name['model_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_CREATEOPERATIONREQUEST'].fields_by_name['priority']._loaded_options = None
+  _globals['_CREATEOPERATIONREQUEST'].fields_by_name['priority']._serialized_options = b'\272H\005\202\001\002\020\001'
+  _globals['_CREATEOPERATIONREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CREATEOPERATIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_RETRYOPERATIONREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_RETRYOPERATIONREQUEST'].fields_by_name['id']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_RETRYOPERATIONREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_RETRYOPERATIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_GETSYSTEMSTATSREQUEST'].fields_by_name['days']._loaded_options = None
+  _globals['_GETSYSTEMSTATSREQUEST'].fields_by_name['days']._serialized_options = b'\272H\007\032\005\030\356\002(\000'
   _globals['_OPERATIONSSERVICE'].methods_by_name['GetOperation']._loaded_options = None
   _globals['_OPERATIONSSERVICE'].methods_by_name['GetOperation']._serialized_options = b'\212\265\030\027\n\002\003\004\032\toperation\"\004read(\001\202\323\344\223\002\025\022\023/v1/operations/{id}'
   _globals['_OPERATIONSSERVICE'].methods_by_name['ListOperations']._loaded_options = None
   _globals['_OPERATIONSSERVICE'].methods_by_name['ListOperations']._serialized_options = b'\212\265\030\024\n\001\003\032\toperation\"\004list\202\323\344\223\002\020\022\016/v1/operations'
+  _globals['_OPERATIONSSERVICE'].methods_by_name['CreateOperation']._loaded_options = None
+  _globals['_OPERATIONSSERVICE'].methods_by_name['CreateOperation']._serialized_options = b'\212\265\030 \n\002\002\005\022\007catalog\032\toperation\"\006create\202\323\344\223\002\023\"\016/v1/operations:\001*'
+  _globals['_OPERATIONSSERVICE'].methods_by_name['RetryOperation']._loaded_options = None
+  _globals['_OPERATIONSSERVICE'].methods_by_name['RetryOperation']._serialized_options = b'\212\265\030\025\n\001\003\032\toperation\"\005retry\202\323\344\223\002\036\"\031/v1/operations/{id}:retry:\001*'
   _globals['_OPERATIONSSERVICE'].methods_by_name['CancelOperation']._loaded_options = None
   _globals['_OPERATIONSSERVICE'].methods_by_name['CancelOperation']._serialized_options = b'\212\265\030\026\n\001\003\032\toperation\"\006cancel\202\323\344\223\002\037\"\032/v1/operations/{id}:cancel:\001*'
   _globals['_OPERATIONSSERVICE'].methods_by_name['WatchOperation']._loaded_options = None
@@ -99,44 +123,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_OPERATIONSSERVICE'].methods_by_name['ExportUserData']._serialized_options = b'\212\265\030\025\n\002\003\004\032\tuser_data\"\004read\202\323\344\223\002\034\022\032/v1/users/{user_id}:export'
   _globals['_OPERATIONSSERVICE'].methods_by_name['GetSystemConfig']._loaded_options = None
   _globals['_OPERATIONSSERVICE'].methods_by_name['GetSystemConfig']._serialized_options = b'\212\265\030H\n\002\004\005\022\005users\022\007threads\022\010messages\022\007catalog\022\noperations\032\rsystem_config\"\004read\202\323\344\223\002\022\022\020/v1/systemConfig'
+  _globals['_OPERATIONSSERVICE'].methods_by_name['GetSystemVersion']._loaded_options = None
+  _globals['_OPERATIONSSERVICE'].methods_by_name['GetSystemVersion']._serialized_options = b'\212\265\030\031\n\001\001\032\016system_version\"\004read\202\323\344\223\002\023\022\021/v1/systemVersion'
+  _globals['_OPERATIONSSERVICE'].methods_by_name['GetSystemStats']._loaded_options = None
+  _globals['_OPERATIONSSERVICE'].methods_by_name['GetSystemStats']._serialized_options = b'\212\265\030\027\n\001\004\032\014system_stats\"\004read\202\323\344\223\002\021\022\017/v1/systemStats'
+  _globals['_OPERATIONSSERVICE'].methods_by_name['GetSystemHealth']._loaded_options = None
+  _globals['_OPERATIONSSERVICE'].methods_by_name['GetSystemHealth']._serialized_options = b'\212\265\030\030\n\001\004\032\rsystem_health\"\004read\202\323\344\223\002\022\022\020/v1/systemHealth'
   _globals['_OPERATIONSSERVICE'].methods_by_name['UpdateSystemConfig']._loaded_options = None
   _globals['_OPERATIONSSERVICE'].methods_by_name['UpdateSystemConfig']._serialized_options = b'\212\265\030\032\n\001\004\032\rsystem_config\"\006update\202\323\344\223\002!2\020/v1/systemConfig:\rsystem_config'
-  _globals['_EXPORTFORMAT']._serialized_start=2236
-  _globals['_EXPORTFORMAT']._serialized_end=2334
-  _globals['_GETOPERATIONREQUEST']._serialized_start=355
-  _globals['_GETOPERATIONREQUEST']._serialized_end=399
-  _globals['_LISTOPERATIONSREQUEST']._serialized_start=402
-  _globals['_LISTOPERATIONSREQUEST']._serialized_end=534
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=537
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=680
-  _globals['_CANCELOPERATIONREQUEST']._serialized_start=682
-  _globals['_CANCELOPERATIONREQUEST']._serialized_end=758
-  _globals['_WATCHOPERATIONREQUEST']._serialized_start=760
-  _globals['_WATCHOPERATIONREQUEST']._serialized_end=806
-  _globals['_TRACKUSERDELETIONREQUEST']._serialized_start=808
-  _globals['_TRACKUSERDELETIONREQUEST']._serialized_end=896
-  _globals['_CHECKINTEGRITYREQUEST']._serialized_start=898
-  _globals['_CHECKINTEGRITYREQUEST']._serialized_end=949
-  _globals['_CHECKINTEGRITYRESPONSE']._serialized_start=952
-  _globals['_CHECKINTEGRITYRESPONSE']._serialized_end=1147
-  _globals['_ORPHAN']._serialized_start=1149
-  _globals['_ORPHAN']._serialized_end=1240
-  _globals['_CHECKPROGRESS']._serialized_start=1242
-  _globals['_CHECKPROGRESS']._serialized_end=1313
-  _globals['_CHECKSUMMARY']._serialized_start=1315
-  _globals['_CHECKSUMMARY']._serialized_end=1414
-  _globals['_LISTAUDITEVENTSREQUEST']._serialized_start=1417
-  _globals['_LISTAUDITEVENTSREQUEST']._serialized_end=1718
-  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_start=1721
-  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_end=1868
-  _globals['_EXPORTUSERDATAREQUEST']._serialized_start=1870
-  _globals['_EXPORTUSERDATAREQUEST']._serialized_end=1984
-  _globals['_EXPORTUSERDATARESPONSE']._serialized_start=1986
-  _globals['_EXPORTUSERDATARESPONSE']._serialized_end=2024
-  _globals['_GETSYSTEMCONFIGREQUEST']._serialized_start=2026
-  _globals['_GETSYSTEMCONFIGREQUEST']._serialized_end=2050
-  _globals['_UPDATESYSTEMCONFIGREQUEST']._serialized_start=2053
-  _globals['_UPDATESYSTEMCONFIGREQUEST']._serialized_end=2234
-  _globals['_OPERATIONSSERVICE']._serialized_start=2337
-  _globals['_OPERATIONSSERVICE']._serialized_end=4024
+  _globals['_EXPORTFORMAT']._serialized_start=2869
+  _globals['_EXPORTFORMAT']._serialized_end=2967
+  _globals['_GETOPERATIONREQUEST']._serialized_start=514
+  _globals['_GETOPERATIONREQUEST']._serialized_end=558
+  _globals['_LISTOPERATIONSREQUEST']._serialized_start=561
+  _globals['_LISTOPERATIONSREQUEST']._serialized_end=693
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=696
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=839
+  _globals['_CANCELOPERATIONREQUEST']._serialized_start=841
+  _globals['_CANCELOPERATIONREQUEST']._serialized_end=917
+  _globals['_WATCHOPERATIONREQUEST']._serialized_start=919
+  _globals['_WATCHOPERATIONREQUEST']._serialized_end=965
+  _globals['_TRACKUSERDELETIONREQUEST']._serialized_start=967
+  _globals['_TRACKUSERDELETIONREQUEST']._serialized_end=1055
+  _globals['_CHECKINTEGRITYREQUEST']._serialized_start=1057
+  _globals['_CHECKINTEGRITYREQUEST']._serialized_end=1108
+  _globals['_CHECKINTEGRITYRESPONSE']._serialized_start=1111
+  _globals['_CHECKINTEGRITYRESPONSE']._serialized_end=1306
+  _globals['_ORPHAN']._serialized_start=1308
+  _globals['_ORPHAN']._serialized_end=1399
+  _globals['_CHECKPROGRESS']._serialized_start=1401
+  _globals['_CHECKPROGRESS']._serialized_end=1472
+  _globals['_CHECKSUMMARY']._serialized_start=1474
+  _globals['_CHECKSUMMARY']._serialized_end=1573
+  _globals['_LISTAUDITEVENTSREQUEST']._serialized_start=1576
+  _globals['_LISTAUDITEVENTSREQUEST']._serialized_end=1877
+  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_start=1880
+  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_end=2027
+  _globals['_EXPORTUSERDATAREQUEST']._serialized_start=2029
+  _globals['_EXPORTUSERDATAREQUEST']._serialized_end=2143
+  _globals['_EXPORTUSERDATARESPONSE']._serialized_start=2145
+  _globals['_EXPORTUSERDATARESPONSE']._serialized_end=2183
+  _globals['_GETSYSTEMCONFIGREQUEST']._serialized_start=2185
+  _globals['_GETSYSTEMCONFIGREQUEST']._serialized_end=2209
+  _globals['_UPDATESYSTEMCONFIGREQUEST']._serialized_start=2212
+  _globals['_UPDATESYSTEMCONFIGREQUEST']._serialized_end=2393
+  _globals['_CREATEOPERATIONREQUEST']._serialized_start=2396
+  _globals['_CREATEOPERATIONREQUEST']._serialized_end=2685
+  _globals['_RETRYOPERATIONREQUEST']._serialized_start=2687
+  _globals['_RETRYOPERATIONREQUEST']._serialized_end=2763
+  _globals['_GETSYSTEMVERSIONREQUEST']._serialized_start=2765
+  _globals['_GETSYSTEMVERSIONREQUEST']._serialized_end=2790
+  _globals['_GETSYSTEMSTATSREQUEST']._serialized_start=2792
+  _globals['_GETSYSTEMSTATSREQUEST']._serialized_end=2841
+  _globals['_GETSYSTEMHEALTHREQUEST']._serialized_start=2843
+  _globals['_GETSYSTEMHEALTHREQUEST']._serialized_end=2867
+  _globals['_OPERATIONSSERVICE']._serialized_start=2970
+  _globals['_OPERATIONSSERVICE']._serialized_end=5457
 # @@protoc_insertion_point(module_scope)

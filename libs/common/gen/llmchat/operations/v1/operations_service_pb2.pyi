@@ -3,10 +3,14 @@ import datetime
 from buf.validate import validate_pb2 as _validate_pb2
 from google.api import annotations_pb2 as _annotations_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
+from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from llmchat.operations.v1 import audit_event_pb2 as _audit_event_pb2
 from llmchat.operations.v1 import operation_pb2 as _operation_pb2
 from llmchat.operations.v1 import system_config_pb2 as _system_config_pb2
+from llmchat.operations.v1 import system_health_pb2 as _system_health_pb2
+from llmchat.operations.v1 import system_stats_pb2 as _system_stats_pb2
+from llmchat.operations.v1 import system_version_pb2 as _system_version_pb2
 from llmchat.options.v1 import policy_pb2 as _policy_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
@@ -187,3 +191,41 @@ class UpdateSystemConfigRequest(_message.Message):
     update_mask: _field_mask_pb2.FieldMask
     request_id: str
     def __init__(self, system_config: _Optional[_Union[_system_config_pb2.SystemConfig, _Mapping]] = ..., update_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class CreateOperationRequest(_message.Message):
+    __slots__ = ("type", "thread_id", "model_id", "parameters", "priority", "request_id")
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    THREAD_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    PARAMETERS_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    type: _operation_pb2.OperationType
+    thread_id: str
+    model_id: str
+    parameters: _struct_pb2.Struct
+    priority: _operation_pb2.OperationPriority
+    request_id: str
+    def __init__(self, type: _Optional[_Union[_operation_pb2.OperationType, str]] = ..., thread_id: _Optional[str] = ..., model_id: _Optional[str] = ..., parameters: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., priority: _Optional[_Union[_operation_pb2.OperationPriority, str]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class RetryOperationRequest(_message.Message):
+    __slots__ = ("id", "request_id")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    request_id: str
+    def __init__(self, id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class GetSystemVersionRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetSystemStatsRequest(_message.Message):
+    __slots__ = ("days",)
+    DAYS_FIELD_NUMBER: _ClassVar[int]
+    days: int
+    def __init__(self, days: _Optional[int] = ...) -> None: ...
+
+class GetSystemHealthRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

@@ -6,6 +6,9 @@ import warnings
 from llmchat.operations.v1 import operation_pb2 as llmchat_dot_operations_dot_v1_dot_operation__pb2
 from llmchat.operations.v1 import operations_service_pb2 as llmchat_dot_operations_dot_v1_dot_operations__service__pb2
 from llmchat.operations.v1 import system_config_pb2 as llmchat_dot_operations_dot_v1_dot_system__config__pb2
+from llmchat.operations.v1 import system_health_pb2 as llmchat_dot_operations_dot_v1_dot_system__health__pb2
+from llmchat.operations.v1 import system_stats_pb2 as llmchat_dot_operations_dot_v1_dot_system__stats__pb2
+from llmchat.operations.v1 import system_version_pb2 as llmchat_dot_operations_dot_v1_dot_system__version__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -47,6 +50,16 @@ class OperationsServiceStub:
                 request_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.ListOperationsRequest.SerializeToString,
                 response_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.ListOperationsResponse.FromString,
                 _registered_method=True)
+        self.CreateOperation = channel.unary_unary(
+                '/llmchat.operations.v1.OperationsService/CreateOperation',
+                request_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.CreateOperationRequest.SerializeToString,
+                response_deserializer=llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.FromString,
+                _registered_method=True)
+        self.RetryOperation = channel.unary_unary(
+                '/llmchat.operations.v1.OperationsService/RetryOperation',
+                request_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.RetryOperationRequest.SerializeToString,
+                response_deserializer=llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.FromString,
+                _registered_method=True)
         self.CancelOperation = channel.unary_unary(
                 '/llmchat.operations.v1.OperationsService/CancelOperation',
                 request_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.CancelOperationRequest.SerializeToString,
@@ -82,6 +95,21 @@ class OperationsServiceStub:
                 request_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.GetSystemConfigRequest.SerializeToString,
                 response_deserializer=llmchat_dot_operations_dot_v1_dot_system__config__pb2.SystemConfig.FromString,
                 _registered_method=True)
+        self.GetSystemVersion = channel.unary_unary(
+                '/llmchat.operations.v1.OperationsService/GetSystemVersion',
+                request_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.GetSystemVersionRequest.SerializeToString,
+                response_deserializer=llmchat_dot_operations_dot_v1_dot_system__version__pb2.SystemVersion.FromString,
+                _registered_method=True)
+        self.GetSystemStats = channel.unary_unary(
+                '/llmchat.operations.v1.OperationsService/GetSystemStats',
+                request_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.GetSystemStatsRequest.SerializeToString,
+                response_deserializer=llmchat_dot_operations_dot_v1_dot_system__stats__pb2.SystemStats.FromString,
+                _registered_method=True)
+        self.GetSystemHealth = channel.unary_unary(
+                '/llmchat.operations.v1.OperationsService/GetSystemHealth',
+                request_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.GetSystemHealthRequest.SerializeToString,
+                response_deserializer=llmchat_dot_operations_dot_v1_dot_system__health__pb2.SystemHealth.FromString,
+                _registered_method=True)
         self.UpdateSystemConfig = channel.unary_unary(
                 '/llmchat.operations.v1.OperationsService/UpdateSystemConfig',
                 request_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.UpdateSystemConfigRequest.SerializeToString,
@@ -102,6 +130,21 @@ class OperationsServiceServicer:
 
     def ListOperations(self, request, context):
         """The caller's operations, newest first, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CreateOperation(self, request, context):
+        """Has work done in the background: a summary (SUMMARIZE: `thread_id`, `model_id`) or a title (GENERATE_TITLE: the same) of the caller's thread, a
+        model loaded (LOAD_MODEL: `model_id`), and for an administrator stored documents brought up to date (MIGRATE_DATA: `parameters.service`, left out: all).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryOperation(self, request, context):
+        """Has a failed operation done after all, with all its time and tries; one that has not failed is FAILED_PRECONDITION.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -158,6 +201,27 @@ class OperationsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSystemVersion(self, request, context):
+        """What runs here: for anyone, and nothing that helps an intruder.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSystemStats(self, request, context):
+        """Totals, days and models, kept from events: seconds behind, and exact once these are handled.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSystemHealth(self, request, context):
+        """How store, bus, services and providers are, asked now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def UpdateSystemConfig(self, request, context):
         """Changes the fields that the mask names, in force everywhere within seconds. A stale etag is ABORTED.
         """
@@ -177,6 +241,16 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     servicer.ListOperations,
                     request_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.ListOperationsRequest.FromString,
                     response_serializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.ListOperationsResponse.SerializeToString,
+            ),
+            'CreateOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.CreateOperation,
+                    request_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.CreateOperationRequest.FromString,
+                    response_serializer=llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.SerializeToString,
+            ),
+            'RetryOperation': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryOperation,
+                    request_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.RetryOperationRequest.FromString,
+                    response_serializer=llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.SerializeToString,
             ),
             'CancelOperation': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelOperation,
@@ -212,6 +286,21 @@ def add_OperationsServiceServicer_to_server(servicer, server):
                     servicer.GetSystemConfig,
                     request_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.GetSystemConfigRequest.FromString,
                     response_serializer=llmchat_dot_operations_dot_v1_dot_system__config__pb2.SystemConfig.SerializeToString,
+            ),
+            'GetSystemVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSystemVersion,
+                    request_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.GetSystemVersionRequest.FromString,
+                    response_serializer=llmchat_dot_operations_dot_v1_dot_system__version__pb2.SystemVersion.SerializeToString,
+            ),
+            'GetSystemStats': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSystemStats,
+                    request_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.GetSystemStatsRequest.FromString,
+                    response_serializer=llmchat_dot_operations_dot_v1_dot_system__stats__pb2.SystemStats.SerializeToString,
+            ),
+            'GetSystemHealth': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSystemHealth,
+                    request_deserializer=llmchat_dot_operations_dot_v1_dot_operations__service__pb2.GetSystemHealthRequest.FromString,
+                    response_serializer=llmchat_dot_operations_dot_v1_dot_system__health__pb2.SystemHealth.SerializeToString,
             ),
             'UpdateSystemConfig': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateSystemConfig,
@@ -274,6 +363,60 @@ class OperationsService:
             '/llmchat.operations.v1.OperationsService/ListOperations',
             llmchat_dot_operations_dot_v1_dot_operations__service__pb2.ListOperationsRequest.SerializeToString,
             llmchat_dot_operations_dot_v1_dot_operations__service__pb2.ListOperationsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CreateOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.operations.v1.OperationsService/CreateOperation',
+            llmchat_dot_operations_dot_v1_dot_operations__service__pb2.CreateOperationRequest.SerializeToString,
+            llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryOperation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.operations.v1.OperationsService/RetryOperation',
+            llmchat_dot_operations_dot_v1_dot_operations__service__pb2.RetryOperationRequest.SerializeToString,
+            llmchat_dot_operations_dot_v1_dot_operation__pb2.Operation.FromString,
             options,
             channel_credentials,
             insecure,
@@ -463,6 +606,87 @@ class OperationsService:
             '/llmchat.operations.v1.OperationsService/GetSystemConfig',
             llmchat_dot_operations_dot_v1_dot_operations__service__pb2.GetSystemConfigRequest.SerializeToString,
             llmchat_dot_operations_dot_v1_dot_system__config__pb2.SystemConfig.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSystemVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.operations.v1.OperationsService/GetSystemVersion',
+            llmchat_dot_operations_dot_v1_dot_operations__service__pb2.GetSystemVersionRequest.SerializeToString,
+            llmchat_dot_operations_dot_v1_dot_system__version__pb2.SystemVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSystemStats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.operations.v1.OperationsService/GetSystemStats',
+            llmchat_dot_operations_dot_v1_dot_operations__service__pb2.GetSystemStatsRequest.SerializeToString,
+            llmchat_dot_operations_dot_v1_dot_system__stats__pb2.SystemStats.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSystemHealth(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.operations.v1.OperationsService/GetSystemHealth',
+            llmchat_dot_operations_dot_v1_dot_operations__service__pb2.GetSystemHealthRequest.SerializeToString,
+            llmchat_dot_operations_dot_v1_dot_system__health__pb2.SystemHealth.FromString,
             options,
             channel_credentials,
             insecure,

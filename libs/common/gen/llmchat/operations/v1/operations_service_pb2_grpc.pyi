@@ -8,6 +8,9 @@ from grpc import aio as _aio
 from llmchat.operations.v1 import operation_pb2 as _operation_pb2
 from llmchat.operations.v1 import operations_service_pb2 as _operations_service_pb2
 from llmchat.operations.v1 import system_config_pb2 as _system_config_pb2
+from llmchat.operations.v1 import system_health_pb2 as _system_health_pb2
+from llmchat.operations.v1 import system_stats_pb2 as _system_stats_pb2
+from llmchat.operations.v1 import system_version_pb2 as _system_version_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -39,6 +42,12 @@ class OperationsServiceStub:
     """An administrator reads any."""
     ListOperations: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.ListOperationsRequest, _operations_service_pb2.ListOperationsResponse]
     """The caller's operations, newest first, page by page."""
+    CreateOperation: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.CreateOperationRequest, _operation_pb2.Operation]
+    """Has work done in the background: a summary (SUMMARIZE: `thread_id`, `model_id`) or a title (GENERATE_TITLE: the same) of the caller's thread, a
+    model loaded (LOAD_MODEL: `model_id`), and for an administrator stored documents brought up to date (MIGRATE_DATA: `parameters.service`, left out: all).
+    """
+    RetryOperation: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.RetryOperationRequest, _operation_pb2.Operation]
+    """Has a failed operation done after all, with all its time and tries; one that has not failed is FAILED_PRECONDITION."""
     CancelOperation: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.CancelOperationRequest, _operation_pb2.Operation]
     """Ends an operation that has not ended yet; one that has stays as it is. The deletion of an account is FAILED_PRECONDITION."""
     WatchOperation: _grpc.UnaryStreamMultiCallable[_operations_service_pb2.WatchOperationRequest, _operation_pb2.Operation]
@@ -57,6 +66,12 @@ class OperationsServiceStub:
     """Everything of a user from all services, without secrets: the caller's own, or as an administrator anyone's."""
     GetSystemConfig: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.GetSystemConfigRequest, _system_config_pb2.SystemConfig]
     """The configuration in force."""
+    GetSystemVersion: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.GetSystemVersionRequest, _system_version_pb2.SystemVersion]
+    """What runs here: for anyone, and nothing that helps an intruder."""
+    GetSystemStats: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.GetSystemStatsRequest, _system_stats_pb2.SystemStats]
+    """Totals, days and models, kept from events: seconds behind, and exact once these are handled."""
+    GetSystemHealth: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.GetSystemHealthRequest, _system_health_pb2.SystemHealth]
+    """How store, bus, services and providers are, asked now."""
     UpdateSystemConfig: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.UpdateSystemConfigRequest, _system_config_pb2.SystemConfig]
     """Changes the fields that the mask names, in force everywhere within seconds. A stale etag is ABORTED."""
 
@@ -69,6 +84,12 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     """An administrator reads any."""
     ListOperations: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.ListOperationsRequest, _operations_service_pb2.ListOperationsResponse]  # type: ignore[assignment]
     """The caller's operations, newest first, page by page."""
+    CreateOperation: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.CreateOperationRequest, _operation_pb2.Operation]  # type: ignore[assignment]
+    """Has work done in the background: a summary (SUMMARIZE: `thread_id`, `model_id`) or a title (GENERATE_TITLE: the same) of the caller's thread, a
+    model loaded (LOAD_MODEL: `model_id`), and for an administrator stored documents brought up to date (MIGRATE_DATA: `parameters.service`, left out: all).
+    """
+    RetryOperation: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.RetryOperationRequest, _operation_pb2.Operation]  # type: ignore[assignment]
+    """Has a failed operation done after all, with all its time and tries; one that has not failed is FAILED_PRECONDITION."""
     CancelOperation: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.CancelOperationRequest, _operation_pb2.Operation]  # type: ignore[assignment]
     """Ends an operation that has not ended yet; one that has stays as it is. The deletion of an account is FAILED_PRECONDITION."""
     WatchOperation: _aio.UnaryStreamMultiCallable[_operations_service_pb2.WatchOperationRequest, _operation_pb2.Operation]  # type: ignore[assignment]
@@ -87,6 +108,12 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     """Everything of a user from all services, without secrets: the caller's own, or as an administrator anyone's."""
     GetSystemConfig: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.GetSystemConfigRequest, _system_config_pb2.SystemConfig]  # type: ignore[assignment]
     """The configuration in force."""
+    GetSystemVersion: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.GetSystemVersionRequest, _system_version_pb2.SystemVersion]  # type: ignore[assignment]
+    """What runs here: for anyone, and nothing that helps an intruder."""
+    GetSystemStats: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.GetSystemStatsRequest, _system_stats_pb2.SystemStats]  # type: ignore[assignment]
+    """Totals, days and models, kept from events: seconds behind, and exact once these are handled."""
+    GetSystemHealth: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.GetSystemHealthRequest, _system_health_pb2.SystemHealth]  # type: ignore[assignment]
+    """How store, bus, services and providers are, asked now."""
     UpdateSystemConfig: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.UpdateSystemConfigRequest, _system_config_pb2.SystemConfig]  # type: ignore[assignment]
     """Changes the fields that the mask names, in force everywhere within seconds. A stale etag is ABORTED."""
 
@@ -108,6 +135,24 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_operations_service_pb2.ListOperationsResponse, _abc.Awaitable[_operations_service_pb2.ListOperationsResponse]]:
         """The caller's operations, newest first, page by page."""
+
+    @_abc_1.abstractmethod
+    def CreateOperation(
+        self,
+        request: _operations_service_pb2.CreateOperationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operation_pb2.Operation, _abc.Awaitable[_operation_pb2.Operation]]:
+        """Has work done in the background: a summary (SUMMARIZE: `thread_id`, `model_id`) or a title (GENERATE_TITLE: the same) of the caller's thread, a
+        model loaded (LOAD_MODEL: `model_id`), and for an administrator stored documents brought up to date (MIGRATE_DATA: `parameters.service`, left out: all).
+        """
+
+    @_abc_1.abstractmethod
+    def RetryOperation(
+        self,
+        request: _operations_service_pb2.RetryOperationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_operation_pb2.Operation, _abc.Awaitable[_operation_pb2.Operation]]:
+        """Has a failed operation done after all, with all its time and tries; one that has not failed is FAILED_PRECONDITION."""
 
     @_abc_1.abstractmethod
     def CancelOperation(
@@ -168,6 +213,30 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_system_config_pb2.SystemConfig, _abc.Awaitable[_system_config_pb2.SystemConfig]]:
         """The configuration in force."""
+
+    @_abc_1.abstractmethod
+    def GetSystemVersion(
+        self,
+        request: _operations_service_pb2.GetSystemVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_system_version_pb2.SystemVersion, _abc.Awaitable[_system_version_pb2.SystemVersion]]:
+        """What runs here: for anyone, and nothing that helps an intruder."""
+
+    @_abc_1.abstractmethod
+    def GetSystemStats(
+        self,
+        request: _operations_service_pb2.GetSystemStatsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_system_stats_pb2.SystemStats, _abc.Awaitable[_system_stats_pb2.SystemStats]]:
+        """Totals, days and models, kept from events: seconds behind, and exact once these are handled."""
+
+    @_abc_1.abstractmethod
+    def GetSystemHealth(
+        self,
+        request: _operations_service_pb2.GetSystemHealthRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_system_health_pb2.SystemHealth, _abc.Awaitable[_system_health_pb2.SystemHealth]]:
+        """How store, bus, services and providers are, asked now."""
 
     @_abc_1.abstractmethod
     def UpdateSystemConfig(

@@ -24,9 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from llmchat.options.v1 import text_pb2 as llmchat_dot_options_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)llmchat/operations/v1/system_config.proto\x12\x15llmchat.operations.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xde\x01\n\x0cSystemConfig\x12\n\n\x02id\x18\x01 \x01(\t\x12\x33\n\x06limits\x18\x02 \x01(\x0b\x32#.llmchat.operations.v1.SystemLimits\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\x04\x65tag\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"\xf5\x01\n\x0cSystemLimits\x12%\n\x14max_threads_per_user\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12(\n\x17max_messages_per_thread\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\'\n\x16max_tokens_per_message\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12!\n\x10max_open_streams\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12$\n\x13requests_per_minute\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\"\n\x11requests_per_hour\x18\x06 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)llmchat/operations/v1/system_config.proto\x12\x15llmchat.operations.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dllmchat/options/v1/text.proto\"\xd0\x02\n\x0cSystemConfig\x12\n\n\x02id\x18\x01 \x01(\t\x12\x33\n\x06limits\x18\x02 \x01(\x0b\x32#.llmchat.operations.v1.SystemLimits\x12\x37\n\x08\x66\x65\x61tures\x18\x05 \x01(\x0b\x32%.llmchat.operations.v1.SystemFeatures\x12\x37\n\x08\x64\x65\x66\x61ults\x18\x06 \x01(\x0b\x32%.llmchat.operations.v1.SystemDefaults\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\x04\x65tag\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"\xf5\x01\n\x0cSystemLimits\x12%\n\x14max_threads_per_user\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12(\n\x17max_messages_per_thread\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\'\n\x16max_tokens_per_message\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12!\n\x10max_open_streams\x18\x04 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12$\n\x13requests_per_minute\x18\x05 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\"\n\x11requests_per_hour\x18\x06 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\"l\n\x0eSystemFeatures\x12\x19\n\x11user_registration\x18\x01 \x01(\x08\x12\x15\n\rmodel_loading\x18\x02 \x01(\x08\x12\x11\n\tstreaming\x18\x03 \x01(\x08\x12\x15\n\rsummarization\x18\x04 \x01(\x08\"\x90\x01\n\x0eSystemDefaults\x12\x31\n\x0btemperature\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12\x16\n\x05model\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12#\n\rsystem_prompt\x18\x03 \x01(\tB\x0c\xbaH\x05r\x03\x18\xd0\x0f\xa0\xb5\x18\x01\x42\x0e\n\x0c_temperatureb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,8 +48,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SYSTEMLIMITS'].fields_by_name['requests_per_minute']._serialized_options = b'\272H\004\"\002(\000'
   _globals['_SYSTEMLIMITS'].fields_by_name['requests_per_hour']._loaded_options = None
   _globals['_SYSTEMLIMITS'].fields_by_name['requests_per_hour']._serialized_options = b'\272H\004\"\002(\000'
-  _globals['_SYSTEMCONFIG']._serialized_start=131
-  _globals['_SYSTEMCONFIG']._serialized_end=353
-  _globals['_SYSTEMLIMITS']._serialized_start=356
-  _globals['_SYSTEMLIMITS']._serialized_end=601
+  _globals['_SYSTEMDEFAULTS'].fields_by_name['temperature']._loaded_options = None
+  _globals['_SYSTEMDEFAULTS'].fields_by_name['temperature']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000'
+  _globals['_SYSTEMDEFAULTS'].fields_by_name['model']._loaded_options = None
+  _globals['_SYSTEMDEFAULTS'].fields_by_name['model']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_SYSTEMDEFAULTS'].fields_by_name['system_prompt']._loaded_options = None
+  _globals['_SYSTEMDEFAULTS'].fields_by_name['system_prompt']._serialized_options = b'\272H\005r\003\030\320\017\240\265\030\001'
+  _globals['_SYSTEMCONFIG']._serialized_start=162
+  _globals['_SYSTEMCONFIG']._serialized_end=498
+  _globals['_SYSTEMLIMITS']._serialized_start=501
+  _globals['_SYSTEMLIMITS']._serialized_end=746
+  _globals['_SYSTEMFEATURES']._serialized_start=748
+  _globals['_SYSTEMFEATURES']._serialized_end=856
+  _globals['_SYSTEMDEFAULTS']._serialized_start=859
+  _globals['_SYSTEMDEFAULTS']._serialized_end=1003
 # @@protoc_insertion_point(module_scope)

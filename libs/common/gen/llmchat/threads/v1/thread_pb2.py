@@ -28,7 +28,7 @@ from llmchat.options.v1 import secret_pb2 as llmchat_dot_options_dot_v1_dot_secr
 from llmchat.options.v1 import text_pb2 as llmchat_dot_options_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fllmchat/threads/v1/thread.proto\x12\x12llmchat.threads.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fllmchat/options/v1/secret.proto\x1a\x1dllmchat/options/v1/text.proto\"\xb0\x04\n\x06Thread\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x17\n\x05title\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x06models\x18\x06 \x03(\x0b\x32&.llmchat.threads.v1.Thread.ModelsEntry\x12\x16\n\x0etotal_messages\x18\x07 \x01(\x03\x12\x15\n\ractive_models\x18\x08 \x03(\t\x12\x34\n\x08settings\x18\t \x01(\x0b\x32\".llmchat.threads.v1.ThreadSettings\x12\x11\n\thas_title\x18\n \x01(\x08\x12\x32\n\x07sharing\x18\x0b \x01(\x0b\x32!.llmchat.threads.v1.ThreadSharing\x12.\n\nchanged_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\x04\x65tag\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\x1aM\n\x0bModelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x1e.llmchat.threads.v1.ModelUsage:\x02\x38\x01\"\xfd\x02\n\nModelUsage\x12\x15\n\rmessage_count\x18\x01 \x01(\x03\x12\x33\n\x0flast_message_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1d\n\x07summary\x18\x03 \x01(\tB\x0c\xbaH\x05r\x03\x18\xe8\x07\xa0\xb5\x18\x01\x12\x36\n\x12summary_updated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x0esummary_tokens\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x36\n\x10last_temperature\x18\x06 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12\x19\n\x11total_tokens_used\x18\x07 \x01(\x03\x12\x34\n\x06status\x18\x08 \x01(\x0e\x32$.llmchat.threads.v1.ModelUsageStatusB\x11\n\x0f_summary_tokensB\x13\n\x11_last_temperature\"T\n\rThreadSharing\x12\x11\n\tis_public\x18\x01 \x01(\x08\x12\x19\n\x0bshare_token\x18\x02 \x01(\tB\x04\x90\xb5\x18\x01\x12\x15\n\rallowed_users\x18\x03 \x03(\t\"\x86\x01\n\x0eThreadSettings\x12\x13\n\x0bis_archived\x18\x01 \x01(\x08\x12\x11\n\tis_pinned\x18\x02 \x01(\x08\x12 \n\x04tags\x18\x03 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\n\x18\x01\"\x06r\x04\x10\x01\x18\x1e\x12*\n\x05\x63olor\x18\x04 \x01(\tB\x1b\xbaH\x18r\x13\x32\x11^#[0-9A-Fa-f]{6}$\xd8\x01\x01*\x94\x01\n\x10ModelUsageStatus\x12\"\n\x1eMODEL_USAGE_STATUS_UNSPECIFIED\x10\x00\x12\x1d\n\x19MODEL_USAGE_STATUS_ACTIVE\x10\x01\x12\x1f\n\x1bMODEL_USAGE_STATUS_ARCHIVED\x10\x02\x12\x1c\n\x18MODEL_USAGE_STATUS_ERROR\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fllmchat/threads/v1/thread.proto\x12\x12llmchat.threads.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fllmchat/options/v1/secret.proto\x1a\x1dllmchat/options/v1/text.proto\"\xa9\x05\n\x06Thread\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x17\n\x05title\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x36\n\x06models\x18\x06 \x03(\x0b\x32&.llmchat.threads.v1.Thread.ModelsEntry\x12\x16\n\x0etotal_messages\x18\x07 \x01(\x03\x12\x15\n\ractive_models\x18\x08 \x03(\t\x12\x34\n\x08settings\x18\t \x01(\x0b\x32\".llmchat.threads.v1.ThreadSettings\x12\x11\n\thas_title\x18\n \x01(\x08\x12\x32\n\x07sharing\x18\x0b \x01(\x0b\x32!.llmchat.threads.v1.ThreadSharing\x12.\n\nchanged_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04rank\x18\r \x01(\x03\x12.\n\nexpires_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\rimported_from\x18\x10 \x01(\tB\x08\xbaH\x05r\x03\x18\xac\x02\x12\x18\n\x10total_cost_nanos\x18\x11 \x01(\x03\x12\x15\n\x04\x65tag\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\x1aM\n\x0bModelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x1e.llmchat.threads.v1.ModelUsage:\x02\x38\x01\"\xfd\x02\n\nModelUsage\x12\x15\n\rmessage_count\x18\x01 \x01(\x03\x12\x33\n\x0flast_message_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1d\n\x07summary\x18\x03 \x01(\tB\x0c\xbaH\x05r\x03\x18\xa0\x1f\xa0\xb5\x18\x01\x12\x36\n\x12summary_updated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1b\n\x0esummary_tokens\x18\x05 \x01(\x05H\x00\x88\x01\x01\x12\x36\n\x10last_temperature\x18\x06 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12\x19\n\x11total_tokens_used\x18\x07 \x01(\x03\x12\x34\n\x06status\x18\x08 \x01(\x0e\x32$.llmchat.threads.v1.ModelUsageStatusB\x11\n\x0f_summary_tokensB\x13\n\x11_last_temperature\"\x83\x01\n\rThreadSharing\x12\x11\n\tis_public\x18\x01 \x01(\x08\x12\x19\n\x0bshare_token\x18\x02 \x01(\tB\x04\x90\xb5\x18\x01\x12\x15\n\rallowed_users\x18\x03 \x03(\t\x12-\n\tshared_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xee\x01\n\x0eThreadSettings\x12\x13\n\x0bis_archived\x18\x01 \x01(\x08\x12\x11\n\tis_pinned\x18\x02 \x01(\x08\x12 \n\x04tags\x18\x03 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\n\x18\x01\"\x06r\x04\x10\x01\x18\x1e\x12*\n\x05\x63olor\x18\x04 \x01(\tB\x1b\xbaH\x18r\x13\x32\x11^#[0-9A-Fa-f]{6}$\xd8\x01\x01\x12\x31\n\x0btemperature\x18\x05 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12#\n\rsystem_prompt\x18\x06 \x01(\tB\x0c\xbaH\x05r\x03\x18\xd0\x0f\xa0\xb5\x18\x01\x42\x0e\n\x0c_temperature*\x94\x01\n\x10ModelUsageStatus\x12\"\n\x1eMODEL_USAGE_STATUS_UNSPECIFIED\x10\x00\x12\x1d\n\x19MODEL_USAGE_STATUS_ACTIVE\x10\x01\x12\x1f\n\x1bMODEL_USAGE_STATUS_ARCHIVED\x10\x02\x12\x1c\n\x18MODEL_USAGE_STATUS_ERROR\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,10 +39,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_THREAD_MODELSENTRY']._serialized_options = b'8\001'
   _globals['_THREAD'].fields_by_name['title']._loaded_options = None
   _globals['_THREAD'].fields_by_name['title']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_THREAD'].fields_by_name['imported_from']._loaded_options = None
+  _globals['_THREAD'].fields_by_name['imported_from']._serialized_options = b'\272H\005r\003\030\254\002'
   _globals['_THREAD'].fields_by_name['etag']._loaded_options = None
   _globals['_THREAD'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030 '
   _globals['_MODELUSAGE'].fields_by_name['summary']._loaded_options = None
-  _globals['_MODELUSAGE'].fields_by_name['summary']._serialized_options = b'\272H\005r\003\030\350\007\240\265\030\001'
+  _globals['_MODELUSAGE'].fields_by_name['summary']._serialized_options = b'\272H\005r\003\030\240\037\240\265\030\001'
   _globals['_MODELUSAGE'].fields_by_name['last_temperature']._loaded_options = None
   _globals['_MODELUSAGE'].fields_by_name['last_temperature']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000'
   _globals['_THREADSHARING'].fields_by_name['share_token']._loaded_options = None
@@ -51,16 +53,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_THREADSETTINGS'].fields_by_name['tags']._serialized_options = b'\272H\017\222\001\014\020\n\030\001\"\006r\004\020\001\030\036'
   _globals['_THREADSETTINGS'].fields_by_name['color']._loaded_options = None
   _globals['_THREADSETTINGS'].fields_by_name['color']._serialized_options = b'\272H\030r\0232\021^#[0-9A-Fa-f]{6}$\330\001\001'
-  _globals['_MODELUSAGESTATUS']._serialized_start=1352
-  _globals['_MODELUSAGESTATUS']._serialized_end=1500
+  _globals['_THREADSETTINGS'].fields_by_name['temperature']._loaded_options = None
+  _globals['_THREADSETTINGS'].fields_by_name['temperature']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000'
+  _globals['_THREADSETTINGS'].fields_by_name['system_prompt']._loaded_options = None
+  _globals['_THREADSETTINGS'].fields_by_name['system_prompt']._serialized_options = b'\272H\005r\003\030\320\017\240\265\030\001'
+  _globals['_MODELUSAGESTATUS']._serialized_start=1625
+  _globals['_MODELUSAGESTATUS']._serialized_end=1773
   _globals['_THREAD']._serialized_start=182
-  _globals['_THREAD']._serialized_end=742
-  _globals['_THREAD_MODELSENTRY']._serialized_start=665
-  _globals['_THREAD_MODELSENTRY']._serialized_end=742
-  _globals['_MODELUSAGE']._serialized_start=745
-  _globals['_MODELUSAGE']._serialized_end=1126
-  _globals['_THREADSHARING']._serialized_start=1128
-  _globals['_THREADSHARING']._serialized_end=1212
-  _globals['_THREADSETTINGS']._serialized_start=1215
-  _globals['_THREADSETTINGS']._serialized_end=1349
+  _globals['_THREAD']._serialized_end=863
+  _globals['_THREAD_MODELSENTRY']._serialized_start=786
+  _globals['_THREAD_MODELSENTRY']._serialized_end=863
+  _globals['_MODELUSAGE']._serialized_start=866
+  _globals['_MODELUSAGE']._serialized_end=1247
+  _globals['_THREADSHARING']._serialized_start=1250
+  _globals['_THREADSHARING']._serialized_end=1381
+  _globals['_THREADSETTINGS']._serialized_start=1384
+  _globals['_THREADSETTINGS']._serialized_end=1622
 # @@protoc_insertion_point(module_scope)

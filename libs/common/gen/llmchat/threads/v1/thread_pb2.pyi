@@ -25,7 +25,7 @@ MODEL_USAGE_STATUS_ARCHIVED: ModelUsageStatus
 MODEL_USAGE_STATUS_ERROR: ModelUsageStatus
 
 class Thread(_message.Message):
-    __slots__ = ("id", "user_id", "title", "created_at", "updated_at", "models", "total_messages", "active_models", "settings", "has_title", "sharing", "changed_at", "etag", "schema_version")
+    __slots__ = ("id", "user_id", "title", "created_at", "updated_at", "models", "total_messages", "active_models", "settings", "has_title", "sharing", "changed_at", "rank", "expires_at", "imported_from", "total_cost_nanos", "etag", "schema_version")
     class ModelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -45,6 +45,10 @@ class Thread(_message.Message):
     HAS_TITLE_FIELD_NUMBER: _ClassVar[int]
     SHARING_FIELD_NUMBER: _ClassVar[int]
     CHANGED_AT_FIELD_NUMBER: _ClassVar[int]
+    RANK_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    IMPORTED_FROM_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_COST_NANOS_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
     id: str
@@ -59,9 +63,13 @@ class Thread(_message.Message):
     has_title: bool
     sharing: ThreadSharing
     changed_at: _timestamp_pb2.Timestamp
+    rank: int
+    expires_at: _timestamp_pb2.Timestamp
+    imported_from: str
+    total_cost_nanos: int
     etag: str
     schema_version: int
-    def __init__(self, id: _Optional[str] = ..., user_id: _Optional[str] = ..., title: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., models: _Optional[_Mapping[str, ModelUsage]] = ..., total_messages: _Optional[int] = ..., active_models: _Optional[_Iterable[str]] = ..., settings: _Optional[_Union[ThreadSettings, _Mapping]] = ..., has_title: _Optional[bool] = ..., sharing: _Optional[_Union[ThreadSharing, _Mapping]] = ..., changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., etag: _Optional[str] = ..., schema_version: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., user_id: _Optional[str] = ..., title: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., models: _Optional[_Mapping[str, ModelUsage]] = ..., total_messages: _Optional[int] = ..., active_models: _Optional[_Iterable[str]] = ..., settings: _Optional[_Union[ThreadSettings, _Mapping]] = ..., has_title: _Optional[bool] = ..., sharing: _Optional[_Union[ThreadSharing, _Mapping]] = ..., changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., rank: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., imported_from: _Optional[str] = ..., total_cost_nanos: _Optional[int] = ..., etag: _Optional[str] = ..., schema_version: _Optional[int] = ...) -> None: ...
 
 class ModelUsage(_message.Message):
     __slots__ = ("message_count", "last_message_at", "summary", "summary_updated_at", "summary_tokens", "last_temperature", "total_tokens_used", "status")
@@ -84,23 +92,29 @@ class ModelUsage(_message.Message):
     def __init__(self, message_count: _Optional[int] = ..., last_message_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., summary: _Optional[str] = ..., summary_updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., summary_tokens: _Optional[int] = ..., last_temperature: _Optional[float] = ..., total_tokens_used: _Optional[int] = ..., status: _Optional[_Union[ModelUsageStatus, str]] = ...) -> None: ...
 
 class ThreadSharing(_message.Message):
-    __slots__ = ("is_public", "share_token", "allowed_users")
+    __slots__ = ("is_public", "share_token", "allowed_users", "shared_at")
     IS_PUBLIC_FIELD_NUMBER: _ClassVar[int]
     SHARE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     ALLOWED_USERS_FIELD_NUMBER: _ClassVar[int]
+    SHARED_AT_FIELD_NUMBER: _ClassVar[int]
     is_public: bool
     share_token: str
     allowed_users: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, is_public: _Optional[bool] = ..., share_token: _Optional[str] = ..., allowed_users: _Optional[_Iterable[str]] = ...) -> None: ...
+    shared_at: _timestamp_pb2.Timestamp
+    def __init__(self, is_public: _Optional[bool] = ..., share_token: _Optional[str] = ..., allowed_users: _Optional[_Iterable[str]] = ..., shared_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ThreadSettings(_message.Message):
-    __slots__ = ("is_archived", "is_pinned", "tags", "color")
+    __slots__ = ("is_archived", "is_pinned", "tags", "color", "temperature", "system_prompt")
     IS_ARCHIVED_FIELD_NUMBER: _ClassVar[int]
     IS_PINNED_FIELD_NUMBER: _ClassVar[int]
     TAGS_FIELD_NUMBER: _ClassVar[int]
     COLOR_FIELD_NUMBER: _ClassVar[int]
+    TEMPERATURE_FIELD_NUMBER: _ClassVar[int]
+    SYSTEM_PROMPT_FIELD_NUMBER: _ClassVar[int]
     is_archived: bool
     is_pinned: bool
     tags: _containers.RepeatedScalarFieldContainer[str]
     color: str
-    def __init__(self, is_archived: _Optional[bool] = ..., is_pinned: _Optional[bool] = ..., tags: _Optional[_Iterable[str]] = ..., color: _Optional[str] = ...) -> None: ...
+    temperature: float
+    system_prompt: str
+    def __init__(self, is_archived: _Optional[bool] = ..., is_pinned: _Optional[bool] = ..., tags: _Optional[_Iterable[str]] = ..., color: _Optional[str] = ..., temperature: _Optional[float] = ..., system_prompt: _Optional[str] = ...) -> None: ...

@@ -26,11 +26,13 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.protobuf import empty_pb2 as google_dot_protobuf_dot_empty__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from llmchat.options.v1 import policy_pb2 as llmchat_dot_options_dot_v1_dot_policy__pb2
+from llmchat.options.v1 import secret_pb2 as llmchat_dot_options_dot_v1_dot_secret__pb2
 from llmchat.threads.v1 import thread_pb2 as llmchat_dot_threads_dot_v1_dot_thread__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(llmchat/threads/v1/threads_service.proto\x12\x12llmchat.threads.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fllmchat/options/v1/policy.proto\x1a\x1fllmchat/threads/v1/thread.proto\"\x81\x01\n\x13\x43reateThreadRequest\x12\x17\n\x05title\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x34\n\x08settings\x18\x02 \x01(\x0b\x32\".llmchat.threads.v1.ThreadSettings\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\")\n\x10GetThreadRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"\x8f\x01\n\x12ListThreadsRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x18\n\x0bis_archived\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x13\n\x0b\x63ount_total\x18\x04 \x01(\x08\x42\x0e\n\x0c_is_archived\"\x83\x01\n\x13ListThreadsResponse\x12+\n\x07threads\x18\x01 \x03(\x0b\x32\x1a.llmchat.threads.v1.Thread\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"\x9f\x01\n\x13UpdateThreadRequest\x12\x32\n\x06thread\x18\x01 \x01(\x0b\x32\x1a.llmchat.threads.v1.ThreadB\x06\xbaH\x03\xc8\x01\x01\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"`\n\x13\x44\x65leteThreadRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"L\n\x18SetGeneratedTitleRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x19\n\x05title\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\"0\n\x13WatchThreadsRequest\x12\x19\n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"\x8a\x01\n\x0cThreadChange\x12,\n\x06thread\x18\x01 \x01(\x0b\x32\x1a.llmchat.threads.v1.ThreadH\x00\x12\x14\n\ndeleted_id\x18\x02 \x01(\tH\x00\x12,\n\x06synced\x18\x03 \x01(\x0b\x32\x1a.llmchat.threads.v1.SyncedH\x00\x42\x08\n\x06\x63hange\"\x08\n\x06Synced2\xd6\x07\n\x0eThreadsService\x12\x82\x01\n\x0c\x43reateThread\x12\'.llmchat.threads.v1.CreateThreadRequest\x1a\x1a.llmchat.threads.v1.Thread\"-\x8a\xb5\x18\x13\n\x01\x02\x1a\x06thread\"\x06\x63reate\x82\xd3\xe4\x93\x02\x10\"\x0b/v1/threads:\x01*\x12\x87\x01\n\tGetThread\x12$.llmchat.threads.v1.GetThreadRequest\x1a\x1a.llmchat.threads.v1.Thread\"8\x8a\xb5\x18\x1c\n\x02\x03\x05\x12\x08messages\x1a\x06thread\"\x04read\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/threads/{id}\x12\x88\x01\n\x0bListThreads\x12&.llmchat.threads.v1.ListThreadsRequest\x1a\'.llmchat.threads.v1.ListThreadsResponse\"(\x8a\xb5\x18\x11\n\x01\x03\x1a\x06thread\"\x04list\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/threads\x12\x8b\x01\n\x0cWatchThreads\x12\'.llmchat.threads.v1.WatchThreadsRequest\x1a .llmchat.threads.v1.ThreadChange\".\x8a\xb5\x18\x11\n\x01\x03\x1a\x06thread\"\x04list\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/threads:watch0\x01\x12\x93\x01\n\x0cUpdateThread\x12\'.llmchat.threads.v1.UpdateThreadRequest\x1a\x1a.llmchat.threads.v1.Thread\">\x8a\xb5\x18\x13\n\x01\x03\x1a\x06thread\"\x06update\x82\xd3\xe4\x93\x02!2\x17/v1/threads/{thread.id}:\x06thread\x12\x80\x01\n\x0c\x44\x65leteThread\x12\'.llmchat.threads.v1.DeleteThreadRequest\x1a\x16.google.protobuf.Empty\"/\x8a\xb5\x18\x13\n\x01\x03\x1a\x06thread\"\x06\x64\x65lete\x82\xd3\xe4\x93\x02\x12*\x10/v1/threads/{id}\x12\x82\x01\n\x11SetGeneratedTitle\x12,.llmchat.threads.v1.SetGeneratedTitleRequest\x1a\x1a.llmchat.threads.v1.Thread\"#\x8a\xb5\x18\x1f\n\x01\x05\x12\noperations\x1a\x06thread\"\x06updateb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(llmchat/threads/v1/threads_service.proto\x12\x12llmchat.threads.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1bgoogle/protobuf/empty.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fllmchat/options/v1/policy.proto\x1a\x1fllmchat/options/v1/secret.proto\x1a\x1fllmchat/threads/v1/thread.proto\"\xa9\x01\n\x13\x43reateThreadRequest\x12\x17\n\x05title\x18\x01 \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x34\n\x08settings\x18\x02 \x01(\x0b\x32\".llmchat.threads.v1.ThreadSettings\x12&\n\x10lifetime_seconds\x18\x03 \x01(\x03\x42\x0c\xbaH\t\"\x07\x18\x80\xe7\x84\x0f(\x00\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\")\n\x10GetThreadRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"\xa5\x01\n\x12ListThreadsRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x02 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x18\n\x0bis_archived\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x13\n\x0b\x63ount_total\x18\x04 \x01(\x08\x12\x14\n\x03tag\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\x1e\x42\x0e\n\x0c_is_archived\"\x83\x01\n\x13ListThreadsResponse\x12+\n\x07threads\x18\x01 \x03(\x0b\x32\x1a.llmchat.threads.v1.Thread\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"\x9f\x01\n\x13UpdateThreadRequest\x12\x32\n\x06thread\x18\x01 \x01(\x0b\x32\x1a.llmchat.threads.v1.ThreadB\x06\xbaH\x03\xc8\x01\x01\x12\x37\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x06\xbaH\x03\xc8\x01\x01\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"`\n\x13\x44\x65leteThreadRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x15\n\x04\x65tag\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18 \x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"L\n\x18SetGeneratedTitleRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x19\n\x05title\x18\x02 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\"0\n\x13WatchThreadsRequest\x12\x19\n\x05limit\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"\x8a\x01\n\x0cThreadChange\x12,\n\x06thread\x18\x01 \x01(\x0b\x32\x1a.llmchat.threads.v1.ThreadH\x00\x12\x14\n\ndeleted_id\x18\x02 \x01(\tH\x00\x12,\n\x06synced\x18\x03 \x01(\x0b\x32\x1a.llmchat.threads.v1.SyncedH\x00\x42\x08\n\x06\x63hange\"\x08\n\x06Synced\"m\n\x14SearchThreadsRequest\x12\x19\n\x05query\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\xc8\x01\x12\x1c\n\tpage_size\x18\x02 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\"]\n\x15SearchThreadsResponse\x12+\n\x07threads\x18\x01 \x03(\x0b\x32\x1a.llmchat.threads.v1.Thread\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x99\x01\n\x12ShareThreadRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x11\n\tis_public\x18\x02 \x01(\x08\x12)\n\rallowed_users\x18\x03 \x03(\tB\x12\xbaH\x0f\x92\x01\x0c\x10\x64\x18\x01\"\x06r\x04\x10\x01\x18\x64\x12\x11\n\tnew_token\x18\x04 \x01(\x08\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"J\n\x14UnshareThreadRequest\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"X\n\x16GetSharedThreadRequest\x12\"\n\x0bshare_token\x18\x01 \x01(\tB\r\xbaH\x06r\x04\x10\x01\x18\x64\x90\xb5\x18\x01\x12\x1a\n\treader_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"\xee\x01\n\x0cSharedThread\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\r\n\x05title\x18\x02 \x01(\t\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x15\n\ractive_models\x18\x05 \x03(\t\x12\x16\n\x0etotal_messages\x18\x06 \x01(\x03\x12-\n\tshared_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"Z\n\x13PruneThreadsRequest\x12\x15\n\x04keep\x18\x01 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"<\n\x14PruneThreadsResponse\x12\x12\n\nthread_ids\x18\x01 \x03(\t\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"k\n\x14ImportThreadsRequest\x12\x30\n\x05\x62\x65gin\x18\x01 \x01(\x0b\x32\x1f.llmchat.threads.v1.BeginImportH\x00\x12\x19\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x42\t\xbaH\x06z\x04\x18\x80\x80@H\x00\x42\x06\n\x04step\"l\n\x0b\x42\x65ginImport\x12\x42\n\x06\x66ormat\x18\x01 \x01(\x0e\x32&.llmchat.threads.v1.ConversationFormatB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x19\n\x08model_id\x18\x02 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"L\n\x15ImportThreadsResponse\x12\x33\n\x07threads\x18\x01 \x03(\x0b\x32\".llmchat.threads.v1.ImportedThread\"h\n\x0eImportedThread\x12\x11\n\tsource_id\x18\x01 \x01(\t\x12\x11\n\tthread_id\x18\x02 \x01(\t\x12\x10\n\x08messages\x18\x03 \x01(\x05\x12\x0f\n\x07\x65xisted\x18\x04 \x01(\x08\x12\r\n\x05\x65rror\x18\x05 \x01(\t\"y\n\x14\x45xportThreadsRequest\x12\x42\n\x06\x66ormat\x18\x01 \x01(\x0e\x32&.llmchat.threads.v1.ConversationFormatB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x1d\n\nthread_ids\x18\x02 \x03(\tB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\"%\n\x15\x45xportThreadsResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c*z\n\x12\x43onversationFormat\x12#\n\x1f\x43ONVERSATION_FORMAT_UNSPECIFIED\x10\x00\x12\x1f\n\x1b\x43ONVERSATION_FORMAT_CHATGPT\x10\x01\x12\x1e\n\x1a\x43ONVERSATION_FORMAT_CLAUDE\x10\x02\x32\x8b\x10\n\x0eThreadsService\x12\x82\x01\n\x0c\x43reateThread\x12\'.llmchat.threads.v1.CreateThreadRequest\x1a\x1a.llmchat.threads.v1.Thread\"-\x8a\xb5\x18\x13\n\x01\x02\x1a\x06thread\"\x06\x63reate\x82\xd3\xe4\x93\x02\x10\"\x0b/v1/threads:\x01*\x12\x87\x01\n\tGetThread\x12$.llmchat.threads.v1.GetThreadRequest\x1a\x1a.llmchat.threads.v1.Thread\"8\x8a\xb5\x18\x1c\n\x02\x03\x05\x12\x08messages\x1a\x06thread\"\x04read\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/threads/{id}\x12\x88\x01\n\x0bListThreads\x12&.llmchat.threads.v1.ListThreadsRequest\x1a\'.llmchat.threads.v1.ListThreadsResponse\"(\x8a\xb5\x18\x11\n\x01\x03\x1a\x06thread\"\x04list\x82\xd3\xe4\x93\x02\r\x12\x0b/v1/threads\x12\x95\x01\n\rSearchThreads\x12(.llmchat.threads.v1.SearchThreadsRequest\x1a).llmchat.threads.v1.SearchThreadsResponse\"/\x8a\xb5\x18\x11\n\x01\x03\x1a\x06thread\"\x04list\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/threads:search\x12\x8a\x01\n\x0bShareThread\x12&.llmchat.threads.v1.ShareThreadRequest\x1a\x1a.llmchat.threads.v1.Thread\"7\x8a\xb5\x18\x12\n\x01\x03\x1a\x06thread\"\x05share\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/threads/{id}:share:\x01*\x12\x90\x01\n\rUnshareThread\x12(.llmchat.threads.v1.UnshareThreadRequest\x1a\x1a.llmchat.threads.v1.Thread\"9\x8a\xb5\x18\x12\n\x01\x03\x1a\x06thread\"\x05share\x82\xd3\xe4\x93\x02\x1d\"\x18/v1/threads/{id}:unshare:\x01*\x12\xa8\x01\n\x0fGetSharedThread\x12*.llmchat.threads.v1.GetSharedThreadRequest\x1a .llmchat.threads.v1.SharedThread\"G\x8a\xb5\x18#\n\x02\x01\x05\x12\x08messages\x1a\rshared_thread\"\x04read\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/shared/{share_token}\x12\x96\x01\n\x0cPruneThreads\x12\'.llmchat.threads.v1.PruneThreadsRequest\x1a(.llmchat.threads.v1.PruneThreadsResponse\"3\x8a\xb5\x18\x13\n\x01\x03\x1a\x06thread\"\x06\x64\x65lete\x82\xd3\xe4\x93\x02\x16\"\x11/v1/threads:prune:\x01*\x12\x9c\x01\n\rImportThreads\x12(.llmchat.threads.v1.ImportThreadsRequest\x1a).llmchat.threads.v1.ImportThreadsResponse\"4\x8a\xb5\x18\x13\n\x01\x02\x1a\x06thread\"\x06\x63reate\x82\xd3\xe4\x93\x02\x17\"\x12/v1/threads:import:\x01*(\x01\x12\x97\x01\n\rExportThreads\x12(.llmchat.threads.v1.ExportThreadsRequest\x1a).llmchat.threads.v1.ExportThreadsResponse\"/\x8a\xb5\x18\x11\n\x01\x03\x1a\x06thread\"\x04read\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/threads:export0\x01\x12\x8b\x01\n\x0cWatchThreads\x12\'.llmchat.threads.v1.WatchThreadsRequest\x1a .llmchat.threads.v1.ThreadChange\".\x8a\xb5\x18\x11\n\x01\x03\x1a\x06thread\"\x04list\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/threads:watch0\x01\x12\x93\x01\n\x0cUpdateThread\x12\'.llmchat.threads.v1.UpdateThreadRequest\x1a\x1a.llmchat.threads.v1.Thread\">\x8a\xb5\x18\x13\n\x01\x03\x1a\x06thread\"\x06update\x82\xd3\xe4\x93\x02!2\x17/v1/threads/{thread.id}:\x06thread\x12\x80\x01\n\x0c\x44\x65leteThread\x12\'.llmchat.threads.v1.DeleteThreadRequest\x1a\x16.google.protobuf.Empty\"/\x8a\xb5\x18\x13\n\x01\x03\x1a\x06thread\"\x06\x64\x65lete\x82\xd3\xe4\x93\x02\x12*\x10/v1/threads/{id}\x12\x82\x01\n\x11SetGeneratedTitle\x12,.llmchat.threads.v1.SetGeneratedTitleRequest\x1a\x1a.llmchat.threads.v1.Thread\"#\x8a\xb5\x18\x1f\n\x01\x05\x12\noperations\x1a\x06thread\"\x06updateb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +41,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_CREATETHREADREQUEST'].fields_by_name['title']._loaded_options = None
   _globals['_CREATETHREADREQUEST'].fields_by_name['title']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_CREATETHREADREQUEST'].fields_by_name['lifetime_seconds']._loaded_options = None
+  _globals['_CREATETHREADREQUEST'].fields_by_name['lifetime_seconds']._serialized_options = b'\272H\t\"\007\030\200\347\204\017(\000'
   _globals['_CREATETHREADREQUEST'].fields_by_name['request_id']._loaded_options = None
   _globals['_CREATETHREADREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030d'
   _globals['_GETTHREADREQUEST'].fields_by_name['id']._loaded_options = None
@@ -47,6 +51,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTTHREADSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\006\032\004\030d(\000'
   _globals['_LISTTHREADSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTTHREADSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_LISTTHREADSREQUEST'].fields_by_name['tag']._loaded_options = None
+  _globals['_LISTTHREADSREQUEST'].fields_by_name['tag']._serialized_options = b'\272H\004r\002\030\036'
   _globals['_UPDATETHREADREQUEST'].fields_by_name['thread']._loaded_options = None
   _globals['_UPDATETHREADREQUEST'].fields_by_name['thread']._serialized_options = b'\272H\003\310\001\001'
   _globals['_UPDATETHREADREQUEST'].fields_by_name['update_mask']._loaded_options = None
@@ -65,12 +71,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SETGENERATEDTITLEREQUEST'].fields_by_name['title']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
   _globals['_WATCHTHREADSREQUEST'].fields_by_name['limit']._loaded_options = None
   _globals['_WATCHTHREADSREQUEST'].fields_by_name['limit']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
+  _globals['_SEARCHTHREADSREQUEST'].fields_by_name['query']._loaded_options = None
+  _globals['_SEARCHTHREADSREQUEST'].fields_by_name['query']._serialized_options = b'\272H\007r\005\020\001\030\310\001'
+  _globals['_SEARCHTHREADSREQUEST'].fields_by_name['page_size']._loaded_options = None
+  _globals['_SEARCHTHREADSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\006\032\004\030d(\000'
+  _globals['_SEARCHTHREADSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_SEARCHTHREADSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_SHARETHREADREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_SHARETHREADREQUEST'].fields_by_name['id']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_SHARETHREADREQUEST'].fields_by_name['allowed_users']._loaded_options = None
+  _globals['_SHARETHREADREQUEST'].fields_by_name['allowed_users']._serialized_options = b'\272H\017\222\001\014\020d\030\001\"\006r\004\020\001\030d'
+  _globals['_SHARETHREADREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_SHARETHREADREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_UNSHARETHREADREQUEST'].fields_by_name['id']._loaded_options = None
+  _globals['_UNSHARETHREADREQUEST'].fields_by_name['id']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_UNSHARETHREADREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UNSHARETHREADREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_GETSHAREDTHREADREQUEST'].fields_by_name['share_token']._loaded_options = None
+  _globals['_GETSHAREDTHREADREQUEST'].fields_by_name['share_token']._serialized_options = b'\272H\006r\004\020\001\030d\220\265\030\001'
+  _globals['_GETSHAREDTHREADREQUEST'].fields_by_name['reader_id']._loaded_options = None
+  _globals['_GETSHAREDTHREADREQUEST'].fields_by_name['reader_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_PRUNETHREADSREQUEST'].fields_by_name['keep']._loaded_options = None
+  _globals['_PRUNETHREADSREQUEST'].fields_by_name['keep']._serialized_options = b'\272H\004\"\002(\000'
+  _globals['_PRUNETHREADSREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_PRUNETHREADSREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_IMPORTTHREADSREQUEST'].fields_by_name['data']._loaded_options = None
+  _globals['_IMPORTTHREADSREQUEST'].fields_by_name['data']._serialized_options = b'\272H\006z\004\030\200\200@'
+  _globals['_BEGINIMPORT'].fields_by_name['format']._loaded_options = None
+  _globals['_BEGINIMPORT'].fields_by_name['format']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_BEGINIMPORT'].fields_by_name['model_id']._loaded_options = None
+  _globals['_BEGINIMPORT'].fields_by_name['model_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_EXPORTTHREADSREQUEST'].fields_by_name['format']._loaded_options = None
+  _globals['_EXPORTTHREADSREQUEST'].fields_by_name['format']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_EXPORTTHREADSREQUEST'].fields_by_name['thread_ids']._loaded_options = None
+  _globals['_EXPORTTHREADSREQUEST'].fields_by_name['thread_ids']._serialized_options = b'\272H\006\222\001\003\020\350\007'
   _globals['_THREADSSERVICE'].methods_by_name['CreateThread']._loaded_options = None
   _globals['_THREADSSERVICE'].methods_by_name['CreateThread']._serialized_options = b'\212\265\030\023\n\001\002\032\006thread\"\006create\202\323\344\223\002\020\"\013/v1/threads:\001*'
   _globals['_THREADSSERVICE'].methods_by_name['GetThread']._loaded_options = None
   _globals['_THREADSSERVICE'].methods_by_name['GetThread']._serialized_options = b'\212\265\030\034\n\002\003\005\022\010messages\032\006thread\"\004read\202\323\344\223\002\022\022\020/v1/threads/{id}'
   _globals['_THREADSSERVICE'].methods_by_name['ListThreads']._loaded_options = None
   _globals['_THREADSSERVICE'].methods_by_name['ListThreads']._serialized_options = b'\212\265\030\021\n\001\003\032\006thread\"\004list\202\323\344\223\002\r\022\013/v1/threads'
+  _globals['_THREADSSERVICE'].methods_by_name['SearchThreads']._loaded_options = None
+  _globals['_THREADSSERVICE'].methods_by_name['SearchThreads']._serialized_options = b'\212\265\030\021\n\001\003\032\006thread\"\004list\202\323\344\223\002\024\022\022/v1/threads:search'
+  _globals['_THREADSSERVICE'].methods_by_name['ShareThread']._loaded_options = None
+  _globals['_THREADSSERVICE'].methods_by_name['ShareThread']._serialized_options = b'\212\265\030\022\n\001\003\032\006thread\"\005share\202\323\344\223\002\033\"\026/v1/threads/{id}:share:\001*'
+  _globals['_THREADSSERVICE'].methods_by_name['UnshareThread']._loaded_options = None
+  _globals['_THREADSSERVICE'].methods_by_name['UnshareThread']._serialized_options = b'\212\265\030\022\n\001\003\032\006thread\"\005share\202\323\344\223\002\035\"\030/v1/threads/{id}:unshare:\001*'
+  _globals['_THREADSSERVICE'].methods_by_name['GetSharedThread']._loaded_options = None
+  _globals['_THREADSSERVICE'].methods_by_name['GetSharedThread']._serialized_options = b'\212\265\030#\n\002\001\005\022\010messages\032\rshared_thread\"\004read\202\323\344\223\002\032\022\030/v1/shared/{share_token}'
+  _globals['_THREADSSERVICE'].methods_by_name['PruneThreads']._loaded_options = None
+  _globals['_THREADSSERVICE'].methods_by_name['PruneThreads']._serialized_options = b'\212\265\030\023\n\001\003\032\006thread\"\006delete\202\323\344\223\002\026\"\021/v1/threads:prune:\001*'
+  _globals['_THREADSSERVICE'].methods_by_name['ImportThreads']._loaded_options = None
+  _globals['_THREADSSERVICE'].methods_by_name['ImportThreads']._serialized_options = b'\212\265\030\023\n\001\002\032\006thread\"\006create\202\323\344\223\002\027\"\022/v1/threads:import:\001*'
+  _globals['_THREADSSERVICE'].methods_by_name['ExportThreads']._loaded_options = None
+  _globals['_THREADSSERVICE'].methods_by_name['ExportThreads']._serialized_options = b'\212\265\030\021\n\001\003\032\006thread\"\004read\202\323\344\223\002\024\022\022/v1/threads:export'
   _globals['_THREADSSERVICE'].methods_by_name['WatchThreads']._loaded_options = None
   _globals['_THREADSSERVICE'].methods_by_name['WatchThreads']._serialized_options = b'\212\265\030\021\n\001\003\032\006thread\"\004list\202\323\344\223\002\023\022\021/v1/threads:watch'
   _globals['_THREADSSERVICE'].methods_by_name['UpdateThread']._loaded_options = None
@@ -79,26 +133,56 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_THREADSSERVICE'].methods_by_name['DeleteThread']._serialized_options = b'\212\265\030\023\n\001\003\032\006thread\"\006delete\202\323\344\223\002\022*\020/v1/threads/{id}'
   _globals['_THREADSSERVICE'].methods_by_name['SetGeneratedTitle']._loaded_options = None
   _globals['_THREADSSERVICE'].methods_by_name['SetGeneratedTitle']._serialized_options = b'\212\265\030\037\n\001\005\022\noperations\032\006thread\"\006update'
-  _globals['_CREATETHREADREQUEST']._serialized_start=253
-  _globals['_CREATETHREADREQUEST']._serialized_end=382
-  _globals['_GETTHREADREQUEST']._serialized_start=384
-  _globals['_GETTHREADREQUEST']._serialized_end=425
-  _globals['_LISTTHREADSREQUEST']._serialized_start=428
-  _globals['_LISTTHREADSREQUEST']._serialized_end=571
-  _globals['_LISTTHREADSRESPONSE']._serialized_start=574
-  _globals['_LISTTHREADSRESPONSE']._serialized_end=705
-  _globals['_UPDATETHREADREQUEST']._serialized_start=708
-  _globals['_UPDATETHREADREQUEST']._serialized_end=867
-  _globals['_DELETETHREADREQUEST']._serialized_start=869
-  _globals['_DELETETHREADREQUEST']._serialized_end=965
-  _globals['_SETGENERATEDTITLEREQUEST']._serialized_start=967
-  _globals['_SETGENERATEDTITLEREQUEST']._serialized_end=1043
-  _globals['_WATCHTHREADSREQUEST']._serialized_start=1045
-  _globals['_WATCHTHREADSREQUEST']._serialized_end=1093
-  _globals['_THREADCHANGE']._serialized_start=1096
-  _globals['_THREADCHANGE']._serialized_end=1234
-  _globals['_SYNCED']._serialized_start=1236
-  _globals['_SYNCED']._serialized_end=1244
-  _globals['_THREADSSERVICE']._serialized_start=1247
-  _globals['_THREADSSERVICE']._serialized_end=2229
+  _globals['_CONVERSATIONFORMAT']._serialized_start=2862
+  _globals['_CONVERSATIONFORMAT']._serialized_end=2984
+  _globals['_CREATETHREADREQUEST']._serialized_start=319
+  _globals['_CREATETHREADREQUEST']._serialized_end=488
+  _globals['_GETTHREADREQUEST']._serialized_start=490
+  _globals['_GETTHREADREQUEST']._serialized_end=531
+  _globals['_LISTTHREADSREQUEST']._serialized_start=534
+  _globals['_LISTTHREADSREQUEST']._serialized_end=699
+  _globals['_LISTTHREADSRESPONSE']._serialized_start=702
+  _globals['_LISTTHREADSRESPONSE']._serialized_end=833
+  _globals['_UPDATETHREADREQUEST']._serialized_start=836
+  _globals['_UPDATETHREADREQUEST']._serialized_end=995
+  _globals['_DELETETHREADREQUEST']._serialized_start=997
+  _globals['_DELETETHREADREQUEST']._serialized_end=1093
+  _globals['_SETGENERATEDTITLEREQUEST']._serialized_start=1095
+  _globals['_SETGENERATEDTITLEREQUEST']._serialized_end=1171
+  _globals['_WATCHTHREADSREQUEST']._serialized_start=1173
+  _globals['_WATCHTHREADSREQUEST']._serialized_end=1221
+  _globals['_THREADCHANGE']._serialized_start=1224
+  _globals['_THREADCHANGE']._serialized_end=1362
+  _globals['_SYNCED']._serialized_start=1364
+  _globals['_SYNCED']._serialized_end=1372
+  _globals['_SEARCHTHREADSREQUEST']._serialized_start=1374
+  _globals['_SEARCHTHREADSREQUEST']._serialized_end=1483
+  _globals['_SEARCHTHREADSRESPONSE']._serialized_start=1485
+  _globals['_SEARCHTHREADSRESPONSE']._serialized_end=1578
+  _globals['_SHARETHREADREQUEST']._serialized_start=1581
+  _globals['_SHARETHREADREQUEST']._serialized_end=1734
+  _globals['_UNSHARETHREADREQUEST']._serialized_start=1736
+  _globals['_UNSHARETHREADREQUEST']._serialized_end=1810
+  _globals['_GETSHAREDTHREADREQUEST']._serialized_start=1812
+  _globals['_GETSHAREDTHREADREQUEST']._serialized_end=1900
+  _globals['_SHAREDTHREAD']._serialized_start=1903
+  _globals['_SHAREDTHREAD']._serialized_end=2141
+  _globals['_PRUNETHREADSREQUEST']._serialized_start=2143
+  _globals['_PRUNETHREADSREQUEST']._serialized_end=2233
+  _globals['_PRUNETHREADSRESPONSE']._serialized_start=2235
+  _globals['_PRUNETHREADSRESPONSE']._serialized_end=2295
+  _globals['_IMPORTTHREADSREQUEST']._serialized_start=2297
+  _globals['_IMPORTTHREADSREQUEST']._serialized_end=2404
+  _globals['_BEGINIMPORT']._serialized_start=2406
+  _globals['_BEGINIMPORT']._serialized_end=2514
+  _globals['_IMPORTTHREADSRESPONSE']._serialized_start=2516
+  _globals['_IMPORTTHREADSRESPONSE']._serialized_end=2592
+  _globals['_IMPORTEDTHREAD']._serialized_start=2594
+  _globals['_IMPORTEDTHREAD']._serialized_end=2698
+  _globals['_EXPORTTHREADSREQUEST']._serialized_start=2700
+  _globals['_EXPORTTHREADSREQUEST']._serialized_end=2821
+  _globals['_EXPORTTHREADSRESPONSE']._serialized_start=2823
+  _globals['_EXPORTTHREADSRESPONSE']._serialized_end=2860
+  _globals['_THREADSSERVICE']._serialized_start=2987
+  _globals['_THREADSSERVICE']._serialized_end=5046
 # @@protoc_insertion_point(module_scope)

@@ -52,6 +52,41 @@ class ThreadsServiceStub:
                 request_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ListThreadsRequest.SerializeToString,
                 response_deserializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ListThreadsResponse.FromString,
                 _registered_method=True)
+        self.SearchThreads = channel.unary_unary(
+                '/llmchat.threads.v1.ThreadsService/SearchThreads',
+                request_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.SearchThreadsRequest.SerializeToString,
+                response_deserializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.SearchThreadsResponse.FromString,
+                _registered_method=True)
+        self.ShareThread = channel.unary_unary(
+                '/llmchat.threads.v1.ThreadsService/ShareThread',
+                request_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ShareThreadRequest.SerializeToString,
+                response_deserializer=llmchat_dot_threads_dot_v1_dot_thread__pb2.Thread.FromString,
+                _registered_method=True)
+        self.UnshareThread = channel.unary_unary(
+                '/llmchat.threads.v1.ThreadsService/UnshareThread',
+                request_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.UnshareThreadRequest.SerializeToString,
+                response_deserializer=llmchat_dot_threads_dot_v1_dot_thread__pb2.Thread.FromString,
+                _registered_method=True)
+        self.GetSharedThread = channel.unary_unary(
+                '/llmchat.threads.v1.ThreadsService/GetSharedThread',
+                request_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.GetSharedThreadRequest.SerializeToString,
+                response_deserializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.SharedThread.FromString,
+                _registered_method=True)
+        self.PruneThreads = channel.unary_unary(
+                '/llmchat.threads.v1.ThreadsService/PruneThreads',
+                request_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.PruneThreadsRequest.SerializeToString,
+                response_deserializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.PruneThreadsResponse.FromString,
+                _registered_method=True)
+        self.ImportThreads = channel.stream_unary(
+                '/llmchat.threads.v1.ThreadsService/ImportThreads',
+                request_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ImportThreadsRequest.SerializeToString,
+                response_deserializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ImportThreadsResponse.FromString,
+                _registered_method=True)
+        self.ExportThreads = channel.unary_stream(
+                '/llmchat.threads.v1.ThreadsService/ExportThreads',
+                request_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ExportThreadsRequest.SerializeToString,
+                response_deserializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ExportThreadsResponse.FromString,
+                _registered_method=True)
         self.WatchThreads = channel.unary_stream(
                 '/llmchat.threads.v1.ThreadsService/WatchThreads',
                 request_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.WatchThreadsRequest.SerializeToString,
@@ -91,7 +126,58 @@ class ThreadsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListThreads(self, request, context):
-        """The caller's threads, newest activity first, page by page.
+        """The caller's threads, pinned ones first, then newest activity first, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchThreads(self, request, context):
+        """The caller's threads whose title, tags or summaries hold the words, the best matches first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ShareThread(self, request, context):
+        """Lets others read the thread, as it is and as it will be: whoever has the token, or the users who are named. Done again it changes who; the
+        token stays, unless a new one is asked for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnshareThread(self, request, context):
+        """Takes that back: the token is good for nothing any more.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetSharedThread(self, request, context):
+        """A shared thread, for whoever has its token; where it is not public, for those who are named, and NOT_FOUND for all others.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PruneThreads(self, request, context):
+        """Deletes the caller's threads beyond the newest `keep`, or shows which they would be. Pinned and shared ones stay and do not count.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportThreads(self, request_iterator, context):
+        """Takes over conversations from an export of ChatGPT or Claude: `begin`, then the file in pieces. What was imported before is left as it is, so that
+        an import that broke is simply made again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportThreads(self, request, context):
+        """The caller's threads with all their messages and branches, as a file in pieces that ImportThreads takes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,6 +230,41 @@ def add_ThreadsServiceServicer_to_server(servicer, server):
                     servicer.ListThreads,
                     request_deserializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ListThreadsRequest.FromString,
                     response_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ListThreadsResponse.SerializeToString,
+            ),
+            'SearchThreads': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchThreads,
+                    request_deserializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.SearchThreadsRequest.FromString,
+                    response_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.SearchThreadsResponse.SerializeToString,
+            ),
+            'ShareThread': grpc.unary_unary_rpc_method_handler(
+                    servicer.ShareThread,
+                    request_deserializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ShareThreadRequest.FromString,
+                    response_serializer=llmchat_dot_threads_dot_v1_dot_thread__pb2.Thread.SerializeToString,
+            ),
+            'UnshareThread': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnshareThread,
+                    request_deserializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.UnshareThreadRequest.FromString,
+                    response_serializer=llmchat_dot_threads_dot_v1_dot_thread__pb2.Thread.SerializeToString,
+            ),
+            'GetSharedThread': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSharedThread,
+                    request_deserializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.GetSharedThreadRequest.FromString,
+                    response_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.SharedThread.SerializeToString,
+            ),
+            'PruneThreads': grpc.unary_unary_rpc_method_handler(
+                    servicer.PruneThreads,
+                    request_deserializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.PruneThreadsRequest.FromString,
+                    response_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.PruneThreadsResponse.SerializeToString,
+            ),
+            'ImportThreads': grpc.stream_unary_rpc_method_handler(
+                    servicer.ImportThreads,
+                    request_deserializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ImportThreadsRequest.FromString,
+                    response_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ImportThreadsResponse.SerializeToString,
+            ),
+            'ExportThreads': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportThreads,
+                    request_deserializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ExportThreadsRequest.FromString,
+                    response_serializer=llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ExportThreadsResponse.SerializeToString,
             ),
             'WatchThreads': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchThreads,
@@ -248,6 +369,195 @@ class ThreadsService:
             '/llmchat.threads.v1.ThreadsService/ListThreads',
             llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ListThreadsRequest.SerializeToString,
             llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ListThreadsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchThreads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.threads.v1.ThreadsService/SearchThreads',
+            llmchat_dot_threads_dot_v1_dot_threads__service__pb2.SearchThreadsRequest.SerializeToString,
+            llmchat_dot_threads_dot_v1_dot_threads__service__pb2.SearchThreadsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ShareThread(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.threads.v1.ThreadsService/ShareThread',
+            llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ShareThreadRequest.SerializeToString,
+            llmchat_dot_threads_dot_v1_dot_thread__pb2.Thread.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnshareThread(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.threads.v1.ThreadsService/UnshareThread',
+            llmchat_dot_threads_dot_v1_dot_threads__service__pb2.UnshareThreadRequest.SerializeToString,
+            llmchat_dot_threads_dot_v1_dot_thread__pb2.Thread.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSharedThread(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.threads.v1.ThreadsService/GetSharedThread',
+            llmchat_dot_threads_dot_v1_dot_threads__service__pb2.GetSharedThreadRequest.SerializeToString,
+            llmchat_dot_threads_dot_v1_dot_threads__service__pb2.SharedThread.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PruneThreads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.threads.v1.ThreadsService/PruneThreads',
+            llmchat_dot_threads_dot_v1_dot_threads__service__pb2.PruneThreadsRequest.SerializeToString,
+            llmchat_dot_threads_dot_v1_dot_threads__service__pb2.PruneThreadsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportThreads(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/llmchat.threads.v1.ThreadsService/ImportThreads',
+            llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ImportThreadsRequest.SerializeToString,
+            llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ImportThreadsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportThreads(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/llmchat.threads.v1.ThreadsService/ExportThreads',
+            llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ExportThreadsRequest.SerializeToString,
+            llmchat_dot_threads_dot_v1_dot_threads__service__pb2.ExportThreadsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,7 +38,25 @@ class ThreadsServiceStub:
     CreateThread: _grpc.UnaryUnaryMultiCallable[_threads_service_pb2.CreateThreadRequest, _thread_pb2.Thread]
     GetThread: _grpc.UnaryUnaryMultiCallable[_threads_service_pb2.GetThreadRequest, _thread_pb2.Thread]
     ListThreads: _grpc.UnaryUnaryMultiCallable[_threads_service_pb2.ListThreadsRequest, _threads_service_pb2.ListThreadsResponse]
-    """The caller's threads, newest activity first, page by page."""
+    """The caller's threads, pinned ones first, then newest activity first, page by page."""
+    SearchThreads: _grpc.UnaryUnaryMultiCallable[_threads_service_pb2.SearchThreadsRequest, _threads_service_pb2.SearchThreadsResponse]
+    """The caller's threads whose title, tags or summaries hold the words, the best matches first."""
+    ShareThread: _grpc.UnaryUnaryMultiCallable[_threads_service_pb2.ShareThreadRequest, _thread_pb2.Thread]
+    """Lets others read the thread, as it is and as it will be: whoever has the token, or the users who are named. Done again it changes who; the
+    token stays, unless a new one is asked for.
+    """
+    UnshareThread: _grpc.UnaryUnaryMultiCallable[_threads_service_pb2.UnshareThreadRequest, _thread_pb2.Thread]
+    """Takes that back: the token is good for nothing any more."""
+    GetSharedThread: _grpc.UnaryUnaryMultiCallable[_threads_service_pb2.GetSharedThreadRequest, _threads_service_pb2.SharedThread]
+    """A shared thread, for whoever has its token; where it is not public, for those who are named, and NOT_FOUND for all others."""
+    PruneThreads: _grpc.UnaryUnaryMultiCallable[_threads_service_pb2.PruneThreadsRequest, _threads_service_pb2.PruneThreadsResponse]
+    """Deletes the caller's threads beyond the newest `keep`, or shows which they would be. Pinned and shared ones stay and do not count."""
+    ImportThreads: _grpc.StreamUnaryMultiCallable[_threads_service_pb2.ImportThreadsRequest, _threads_service_pb2.ImportThreadsResponse]
+    """Takes over conversations from an export of ChatGPT or Claude: `begin`, then the file in pieces. What was imported before is left as it is, so that
+    an import that broke is simply made again.
+    """
+    ExportThreads: _grpc.UnaryStreamMultiCallable[_threads_service_pb2.ExportThreadsRequest, _threads_service_pb2.ExportThreadsResponse]
+    """The caller's threads with all their messages and branches, as a file in pieces that ImportThreads takes."""
     WatchThreads: _grpc.UnaryStreamMultiCallable[_threads_service_pb2.WatchThreadsRequest, _threads_service_pb2.ThreadChange]
     """The caller's threads as they change: first those with the newest activity, then `synced`, then every change as it happens, on
     whichever replica. Each thread is told at each revision once at most, in order, and in the end as it is; quick changes may be told as the last
@@ -59,7 +77,25 @@ class ThreadsServiceAsyncStub(ThreadsServiceStub):
     CreateThread: _aio.UnaryUnaryMultiCallable[_threads_service_pb2.CreateThreadRequest, _thread_pb2.Thread]  # type: ignore[assignment]
     GetThread: _aio.UnaryUnaryMultiCallable[_threads_service_pb2.GetThreadRequest, _thread_pb2.Thread]  # type: ignore[assignment]
     ListThreads: _aio.UnaryUnaryMultiCallable[_threads_service_pb2.ListThreadsRequest, _threads_service_pb2.ListThreadsResponse]  # type: ignore[assignment]
-    """The caller's threads, newest activity first, page by page."""
+    """The caller's threads, pinned ones first, then newest activity first, page by page."""
+    SearchThreads: _aio.UnaryUnaryMultiCallable[_threads_service_pb2.SearchThreadsRequest, _threads_service_pb2.SearchThreadsResponse]  # type: ignore[assignment]
+    """The caller's threads whose title, tags or summaries hold the words, the best matches first."""
+    ShareThread: _aio.UnaryUnaryMultiCallable[_threads_service_pb2.ShareThreadRequest, _thread_pb2.Thread]  # type: ignore[assignment]
+    """Lets others read the thread, as it is and as it will be: whoever has the token, or the users who are named. Done again it changes who; the
+    token stays, unless a new one is asked for.
+    """
+    UnshareThread: _aio.UnaryUnaryMultiCallable[_threads_service_pb2.UnshareThreadRequest, _thread_pb2.Thread]  # type: ignore[assignment]
+    """Takes that back: the token is good for nothing any more."""
+    GetSharedThread: _aio.UnaryUnaryMultiCallable[_threads_service_pb2.GetSharedThreadRequest, _threads_service_pb2.SharedThread]  # type: ignore[assignment]
+    """A shared thread, for whoever has its token; where it is not public, for those who are named, and NOT_FOUND for all others."""
+    PruneThreads: _aio.UnaryUnaryMultiCallable[_threads_service_pb2.PruneThreadsRequest, _threads_service_pb2.PruneThreadsResponse]  # type: ignore[assignment]
+    """Deletes the caller's threads beyond the newest `keep`, or shows which they would be. Pinned and shared ones stay and do not count."""
+    ImportThreads: _aio.StreamUnaryMultiCallable[_threads_service_pb2.ImportThreadsRequest, _threads_service_pb2.ImportThreadsResponse]  # type: ignore[assignment]
+    """Takes over conversations from an export of ChatGPT or Claude: `begin`, then the file in pieces. What was imported before is left as it is, so that
+    an import that broke is simply made again.
+    """
+    ExportThreads: _aio.UnaryStreamMultiCallable[_threads_service_pb2.ExportThreadsRequest, _threads_service_pb2.ExportThreadsResponse]  # type: ignore[assignment]
+    """The caller's threads with all their messages and branches, as a file in pieces that ImportThreads takes."""
     WatchThreads: _aio.UnaryStreamMultiCallable[_threads_service_pb2.WatchThreadsRequest, _threads_service_pb2.ThreadChange]  # type: ignore[assignment]
     """The caller's threads as they change: first those with the newest activity, then `synced`, then every change as it happens, on
     whichever replica. Each thread is told at each revision once at most, in order, and in the end as it is; quick changes may be told as the last
@@ -95,7 +131,67 @@ class ThreadsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _threads_service_pb2.ListThreadsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_threads_service_pb2.ListThreadsResponse, _abc.Awaitable[_threads_service_pb2.ListThreadsResponse]]:
-        """The caller's threads, newest activity first, page by page."""
+        """The caller's threads, pinned ones first, then newest activity first, page by page."""
+
+    @_abc_1.abstractmethod
+    def SearchThreads(
+        self,
+        request: _threads_service_pb2.SearchThreadsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_threads_service_pb2.SearchThreadsResponse, _abc.Awaitable[_threads_service_pb2.SearchThreadsResponse]]:
+        """The caller's threads whose title, tags or summaries hold the words, the best matches first."""
+
+    @_abc_1.abstractmethod
+    def ShareThread(
+        self,
+        request: _threads_service_pb2.ShareThreadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_thread_pb2.Thread, _abc.Awaitable[_thread_pb2.Thread]]:
+        """Lets others read the thread, as it is and as it will be: whoever has the token, or the users who are named. Done again it changes who; the
+        token stays, unless a new one is asked for.
+        """
+
+    @_abc_1.abstractmethod
+    def UnshareThread(
+        self,
+        request: _threads_service_pb2.UnshareThreadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_thread_pb2.Thread, _abc.Awaitable[_thread_pb2.Thread]]:
+        """Takes that back: the token is good for nothing any more."""
+
+    @_abc_1.abstractmethod
+    def GetSharedThread(
+        self,
+        request: _threads_service_pb2.GetSharedThreadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_threads_service_pb2.SharedThread, _abc.Awaitable[_threads_service_pb2.SharedThread]]:
+        """A shared thread, for whoever has its token; where it is not public, for those who are named, and NOT_FOUND for all others."""
+
+    @_abc_1.abstractmethod
+    def PruneThreads(
+        self,
+        request: _threads_service_pb2.PruneThreadsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_threads_service_pb2.PruneThreadsResponse, _abc.Awaitable[_threads_service_pb2.PruneThreadsResponse]]:
+        """Deletes the caller's threads beyond the newest `keep`, or shows which they would be. Pinned and shared ones stay and do not count."""
+
+    @_abc_1.abstractmethod
+    def ImportThreads(
+        self,
+        request_iterator: _MaybeAsyncIterator[_threads_service_pb2.ImportThreadsRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_threads_service_pb2.ImportThreadsResponse, _abc.Awaitable[_threads_service_pb2.ImportThreadsResponse]]:
+        """Takes over conversations from an export of ChatGPT or Claude: `begin`, then the file in pieces. What was imported before is left as it is, so that
+        an import that broke is simply made again.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportThreads(
+        self,
+        request: _threads_service_pb2.ExportThreadsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_threads_service_pb2.ExportThreadsResponse], _abc.AsyncIterator[_threads_service_pb2.ExportThreadsResponse]]:
+        """The caller's threads with all their messages and branches, as a file in pieces that ImportThreads takes."""
 
     @_abc_1.abstractmethod
     def WatchThreads(

@@ -25,13 +25,23 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)llmchat/operations/stored/v1/system.proto\x12\x1cllmchat.operations.stored.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb9\x01\n\rRemovedTotals\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05users\x18\x02 \x01(\x03\x12\x0f\n\x07threads\x18\x03 \x01(\x03\x12\x10\n\x08messages\x18\x04 \x01(\x03\x12\x0e\n\x06tokens\x18\x05 \x01(\x03\x12\x12\n\noperations\x18\x06 \x01(\x03\x12.\n\nupdated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n)llmchat/operations/stored/v1/system.proto\x12\x1cllmchat.operations.stored.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb9\x01\n\rRemovedTotals\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05users\x18\x02 \x01(\x03\x12\x0f\n\x07threads\x18\x03 \x01(\x03\x12\x10\n\x08messages\x18\x04 \x01(\x03\x12\x0e\n\x06tokens\x18\x05 \x01(\x03\x12\x12\n\noperations\x18\x06 \x01(\x03\x12.\n\nupdated_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"\xda\x03\n\nStatsShard\x12\n\n\x02id\x18\x01 \x01(\t\x12\x15\n\rusers_created\x18\x02 \x01(\x03\x12\x15\n\rusers_removed\x18\x03 \x01(\x03\x12\x17\n\x0fthreads_created\x18\x04 \x01(\x03\x12\x17\n\x0fthreads_removed\x18\x05 \x01(\x03\x12\x18\n\x10messages_created\x18\x06 \x01(\x03\x12\x18\n\x10messages_removed\x18\x07 \x01(\x03\x12\x18\n\x10tokens_processed\x18\x08 \x01(\x03\x12\x16\n\x0etokens_removed\x18\t \x01(\x03\x12\x12\n\ncost_nanos\x18\n \x01(\x03\x12\x44\n\x06models\x18\x0b \x03(\x0b\x32\x34.llmchat.operations.stored.v1.StatsShard.ModelsEntry\x12.\n\nupdated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\x1aX\n\x0bModelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x38\n\x05value\x18\x02 \x01(\x0b\x32).llmchat.operations.stored.v1.ModelCounts:\x02\x38\x01\"h\n\x0bModelCounts\x12\r\n\x05\x63\x61lls\x18\x01 \x01(\x03\x12\x10\n\x08\x66\x61ilures\x18\x02 \x01(\x03\x12\x0e\n\x06tokens\x18\x03 \x01(\x03\x12\x14\n\x0cmilliseconds\x18\x04 \x01(\x03\x12\x12\n\ncost_nanos\x18\x05 \x01(\x03\"\xa0\x01\n\tDayCounts\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tnew_users\x18\x02 \x01(\x03\x12\x13\n\x0bnew_threads\x18\x03 \x01(\x03\x12\x1a\n\x12messages_generated\x18\x04 \x01(\x03\x12\x18\n\x10tokens_processed\x18\x05 \x01(\x03\x12\x11\n\tapi_calls\x18\x06 \x01(\x03\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'llmchat.operations.stored.v1.system_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_STATSSHARD_MODELSENTRY']._loaded_options = None
+  _globals['_STATSSHARD_MODELSENTRY']._serialized_options = b'8\001'
   _globals['_REMOVEDTOTALS']._serialized_start=109
   _globals['_REMOVEDTOTALS']._serialized_end=294
+  _globals['_STATSSHARD']._serialized_start=297
+  _globals['_STATSSHARD']._serialized_end=771
+  _globals['_STATSSHARD_MODELSENTRY']._serialized_start=683
+  _globals['_STATSSHARD_MODELSENTRY']._serialized_end=771
+  _globals['_MODELCOUNTS']._serialized_start=773
+  _globals['_MODELCOUNTS']._serialized_end=877
+  _globals['_DAYCOUNTS']._serialized_start=880
+  _globals['_DAYCOUNTS']._serialized_end=1040
 # @@protoc_insertion_point(module_scope)
