@@ -26,7 +26,7 @@ from tests.standins.wire import Wire
 
 GET = threads_pb2.GetThreadRequest(id="thread_1")
 TITLE = threads_pb2.SetGeneratedTitleRequest(id="thread_1", title="A title")
-STREAM = messages_pb2.StreamTokensRequest(message_id="message_1")
+PULL = messages_pb2.PullModelRequest(model_id="gemma")
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 # gRPC rounds a timeout up to few digits on the wire.
 ROUNDED_UP = 1.05
@@ -301,20 +301,20 @@ async def test_a_new_replica_behind_a_name_is_found_when_a_connection_is_renewed
 
 async def test_a_stream_is_followed_and_its_error_is_the_domains() -> None:
     async def stream(request: Any, call: Call) -> AsyncGenerator[Message, None]:
-        yield messages_pb2.StreamEvent(seq=1)
-        raise errors.NotFound("message", "message_1")
+        yield messages_pb2.PullModelResponse(progress=1)
+        raise errors.NotFound("model", "gemma")
 
     async with serving(stream=stream) as served, channels_to(served.target) as channels:
         enter_call(Call(caller=ADA))
-        events = channels.stub("messages", MessagesServiceStub).StreamTokens(STREAM)
+        events = channels.stub("messages", MessagesServiceStub).PullModel(PULL)
         first = await anext(aiter(events))
-        with pytest.raises(errors.NotFound, match="message_1"):
+        with pytest.raises(errors.NotFound, match="gemma"):
             await anext(aiter(events))
 
-    assert first.seq == 1
+    assert first.progress == 1
 
 
 async def test_no_service_sends_a_stream_to_another() -> None:
     async with serving() as served, channels_to(served.target) as channels:
         with pytest.raises(TypeError, match="AppendTokens takes a stream"):
-            channels.stub("messages", MessagesServiceStub).AppendTokens(STREAM)
+            channels.stub("messages", MessagesServiceStub).AppendTokens(iter([]))

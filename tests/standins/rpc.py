@@ -69,7 +69,7 @@ class Messages:
     def StreamTokens(self, request: Message, call: Call) -> AsyncGenerator[Message, None]:
         return self._stream(request, call)
 
-    SendMessage = StreamTokens
+    SendMessage = PullModel = StreamTokens
     CancelGeneration = ListMessages = SuggestTitle = GetMessage
 
 

@@ -103,8 +103,8 @@ def test_no_two_rpcs_share_a_verb_and_a_path() -> None:
 
 @every_rpc
 def test_a_change_can_be_repeated_safely_by_its_request_id(rpc: MethodDescriptor) -> None:
-    # A call from one service to another is made safe to repeat by the event or operation that it serves, and what takes a
-    # stream by what it has stored before.
+    # A call from one service to another is made safe to repeat by the event or operation that it serves, and what takes
+    # a stream by what it has stored before.
     if policy_of(rpc).action in READING or is_for_services_only(rpc) or rpc.client_streaming:
         return
 
