@@ -97,8 +97,9 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchModels(self, request, context):
-        """The models as they change: first all of them in display order, then `synced`, then every change as it happens, on whichever replica;
-        health is a change. A stream that breaks is opened again and begins anew.
+        """The models as they change: first all of them in display order, then `synced`, then every change as it happens, on whichever replica.
+        Health is a change, but for `last_health_check` and `response_time_ms`, which move with every check and go along with the next one. A
+        stream that breaks is opened again and begins anew.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -127,7 +128,8 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetProviderHealth(self, request, context):
-        """How the makers of models are doing, as it was last found out, or asked now.
+        """How the makers of models are doing, as it was last found out, or asked now: of one, or of all that models in use are of. Those that are
+        part of this system are not asked, and UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

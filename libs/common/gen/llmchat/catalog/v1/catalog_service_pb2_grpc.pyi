@@ -39,8 +39,9 @@ class CatalogServiceStub:
     """In display order, page by page."""
     GetModel: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetModelRequest, _model_config_pb2.ModelConfig]
     WatchModels: _grpc.UnaryStreamMultiCallable[_catalog_service_pb2.WatchModelsRequest, _catalog_service_pb2.ModelChange]
-    """The models as they change: first all of them in display order, then `synced`, then every change as it happens, on whichever replica;
-    health is a change. A stream that breaks is opened again and begins anew.
+    """The models as they change: first all of them in display order, then `synced`, then every change as it happens, on whichever replica.
+    Health is a change, but for `last_health_check` and `response_time_ms`, which move with every check and go along with the next one. A
+    stream that breaks is opened again and begins anew.
     """
     UpsertModel: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.UpsertModelRequest, _model_config_pb2.ModelConfig]
     """Puts a model into the catalog, whole: new, or in place of the one with its id. What the catalog keeps itself stays as it is: health,
@@ -51,7 +52,9 @@ class CatalogServiceStub:
     LoadModel: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.LoadModelRequest, _operation_pb2.Operation]
     """Has a local model fetched and loaded, as an operation of the caller's that shows its progress."""
     GetProviderHealth: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProviderHealthRequest, _catalog_service_pb2.GetProviderHealthResponse]
-    """How the makers of models are doing, as it was last found out, or asked now."""
+    """How the makers of models are doing, as it was last found out, or asked now: of one, or of all that models in use are of. Those that are
+    part of this system are not asked, and UNKNOWN.
+    """
     DeprecateModel: _grpc.UnaryUnaryMultiCallable[_catalog_service_pb2.DeprecateModelRequest, _model_config_pb2.ModelConfig]
     """Takes a model out of use and names what replaces it. History stays; threads that are active with it and people whose default
     it is move to the replacement. One that is deprecated already stays as it is.
@@ -66,8 +69,9 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     """In display order, page by page."""
     GetModel: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetModelRequest, _model_config_pb2.ModelConfig]  # type: ignore[assignment]
     WatchModels: _aio.UnaryStreamMultiCallable[_catalog_service_pb2.WatchModelsRequest, _catalog_service_pb2.ModelChange]  # type: ignore[assignment]
-    """The models as they change: first all of them in display order, then `synced`, then every change as it happens, on whichever replica;
-    health is a change. A stream that breaks is opened again and begins anew.
+    """The models as they change: first all of them in display order, then `synced`, then every change as it happens, on whichever replica.
+    Health is a change, but for `last_health_check` and `response_time_ms`, which move with every check and go along with the next one. A
+    stream that breaks is opened again and begins anew.
     """
     UpsertModel: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.UpsertModelRequest, _model_config_pb2.ModelConfig]  # type: ignore[assignment]
     """Puts a model into the catalog, whole: new, or in place of the one with its id. What the catalog keeps itself stays as it is: health,
@@ -78,7 +82,9 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     LoadModel: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.LoadModelRequest, _operation_pb2.Operation]  # type: ignore[assignment]
     """Has a local model fetched and loaded, as an operation of the caller's that shows its progress."""
     GetProviderHealth: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.GetProviderHealthRequest, _catalog_service_pb2.GetProviderHealthResponse]  # type: ignore[assignment]
-    """How the makers of models are doing, as it was last found out, or asked now."""
+    """How the makers of models are doing, as it was last found out, or asked now: of one, or of all that models in use are of. Those that are
+    part of this system are not asked, and UNKNOWN.
+    """
     DeprecateModel: _aio.UnaryUnaryMultiCallable[_catalog_service_pb2.DeprecateModelRequest, _model_config_pb2.ModelConfig]  # type: ignore[assignment]
     """Takes a model out of use and names what replaces it. History stays; threads that are active with it and people whose default
     it is move to the replacement. One that is deprecated already stays as it is.
@@ -108,8 +114,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.WatchModelsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_catalog_service_pb2.ModelChange], _abc.AsyncIterator[_catalog_service_pb2.ModelChange]]:
-        """The models as they change: first all of them in display order, then `synced`, then every change as it happens, on whichever replica;
-        health is a change. A stream that breaks is opened again and begins anew.
+        """The models as they change: first all of them in display order, then `synced`, then every change as it happens, on whichever replica.
+        Health is a change, but for `last_health_check` and `response_time_ms`, which move with every check and go along with the next one. A
+        stream that breaks is opened again and begins anew.
         """
 
     @_abc_1.abstractmethod
@@ -144,7 +151,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_service_pb2.GetProviderHealthRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_service_pb2.GetProviderHealthResponse, _abc.Awaitable[_catalog_service_pb2.GetProviderHealthResponse]]:
-        """How the makers of models are doing, as it was last found out, or asked now."""
+        """How the makers of models are doing, as it was last found out, or asked now: of one, or of all that models in use are of. Those that are
+        part of this system are not asked, and UNKNOWN.
+        """
 
     @_abc_1.abstractmethod
     def DeprecateModel(

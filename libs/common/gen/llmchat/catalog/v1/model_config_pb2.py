@@ -26,7 +26,7 @@ from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%llmchat/catalog/v1/model_config.proto\x12\x12llmchat.catalog.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\x05\n\x0bModelConfig\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12?\n\x08provider\x18\x03 \x01(\x0e\x32!.llmchat.catalog.v1.ModelProviderB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12>\n\x0c\x61pi_key_type\x18\x04 \x01(\x0e\x32\x1e.llmchat.catalog.v1.ApiKeyTypeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x18\n\x10requires_api_key\x18\x05 \x01(\x08\x12;\n\x0c\x63\x61pabilities\x18\x06 \x01(\x0b\x32%.llmchat.catalog.v1.ModelCapabilities\x12\x35\n\x05specs\x18\x07 \x01(\x0b\x32\x1e.llmchat.catalog.v1.ModelSpecsB\x06\xbaH\x03\xc8\x01\x01\x12\'\n\x02ui\x18\x08 \x01(\x0b\x32\x1b.llmchat.catalog.v1.ModelUi\x12\x35\n\x06status\x18\t \x01(\x0b\x32%.llmchat.catalog.v1.ModelAvailability\x12\x33\n\x08\x66\x65\x61tures\x18\n \x01(\x0b\x32!.llmchat.catalog.v1.ModelFeatures\x12\x15\n\rmodel_version\x18\x0b \x01(\t\x12\x30\n\x0clast_updated\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rdeprecated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nremoved_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0ereplacement_id\x18\x10 \x01(\t\x12\x0c\n\x04\x65tag\x18\x0f \x01(\t\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"\xaa\x01\n\x11ModelCapabilities\x12\x0c\n\x04text\x18\x01 \x01(\x08\x12\x11\n\treasoning\x18\x02 \x01(\x08\x12\x0e\n\x06\x63oding\x18\x03 \x01(\x08\x12\x10\n\x08\x61nalysis\x18\x04 \x01(\x08\x12\x13\n\x06vision\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x1d\n\x10\x66unction_calling\x18\x06 \x01(\x08H\x01\x88\x01\x01\x42\t\n\x07_visionB\x13\n\x11_function_calling\"\xca\x03\n\nModelSpecs\x12\x1f\n\x0e\x63ontext_length\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00\x12\'\n\x11max_output_tokens\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00H\x00\x88\x01\x01\x12-\n\x10input_token_cost\x18\x03 \x01(\x01\x42\x0e\xbaH\x0b\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12.\n\x11output_token_cost\x18\x04 \x01(\x01\x42\x0e\xbaH\x0b\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00H\x02\x88\x01\x01\x12\x10\n\x08\x63urrency\x18\x05 \x01(\t\x12\x12\n\nmodel_size\x18\x06 \x01(\t\x12\x14\n\x0cquantization\x18\x07 \x01(\t\x12\x1f\n\x12memory_requirement\x18\x08 \x01(\x01H\x03\x88\x01\x01\x12\x17\n\ndisk_space\x18\t \x01(\x01H\x04\x88\x01\x01\x12\x1f\n\x12load_time_estimate\x18\n \x01(\x05H\x05\x88\x01\x01\x42\x14\n\x12_max_output_tokensB\x13\n\x11_input_token_costB\x14\n\x12_output_token_costB\x15\n\x13_memory_requirementB\r\n\x0b_disk_spaceB\x15\n\x13_load_time_estimate\"\xff\x01\n\x07ModelUi\x12=\n\x10temperature_type\x18\x01 \x01(\x0e\x32#.llmchat.catalog.v1.TemperatureType\x12\x43\n\x13temperature_options\x18\x02 \x01(\x0b\x32&.llmchat.catalog.v1.TemperatureOptions\x12\x1e\n\rdisplay_order\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\r\n\x05\x63olor\x18\x04 \x01(\t\x12\x0c\n\x04icon\x18\x05 \x01(\t\x12\x33\n\x08\x63\x61tegory\x18\x06 \x01(\x0e\x32!.llmchat.catalog.v1.ModelCategory\"\xd0\x01\n\x12TemperatureOptions\x12)\n\x03min\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12)\n\x03max\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12\x11\n\x04step\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x0e\n\x06values\x18\x04 \x03(\x01\x12(\n\x07\x64\x65\x66\x61ult\x18\x05 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\x42\x06\n\x04_minB\x06\n\x04_maxB\x07\n\x05_step\"\xc3\x02\n\x11ModelAvailability\x12\x14\n\x0cis_available\x18\x01 \x01(\x08\x12\x18\n\x10requires_loading\x18\x02 \x01(\x08\x12\x19\n\x11loading_supported\x18\x03 \x01(\x08\x12\x35\n\x11last_health_check\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x37\n\rhealth_status\x18\x05 \x01(\x0e\x32 .llmchat.catalog.v1.HealthStatus\x12\x1d\n\x10response_time_ms\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x30\n\nerror_rate\x18\x07 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x42\x13\n\x11_response_time_msB\r\n\x0b_error_rate\"\xba\x02\n\rModelFeatures\x12\x1b\n\x13streaming_supported\x18\x01 \x01(\x08\x12\x1a\n\x12summary_generation\x18\x02 \x01(\x08\x12\x18\n\x10title_generation\x18\x03 \x01(\x08\x12\x1d\n\x10\x62\x61tch_processing\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12 \n\x13requests_per_minute\x18\x05 \x01(\x05H\x01\x88\x01\x01\x12\x1d\n\x10requests_per_day\x18\x06 \x01(\x05H\x02\x88\x01\x01\x12\x1e\n\x11tokens_per_minute\x18\x07 \x01(\x05H\x03\x88\x01\x01\x42\x13\n\x11_batch_processingB\x16\n\x14_requests_per_minuteB\x13\n\x11_requests_per_dayB\x14\n\x12_tokens_per_minute*\xd4\x01\n\rModelProvider\x12\x1e\n\x1aMODEL_PROVIDER_UNSPECIFIED\x10\x00\x12\x1c\n\x18MODEL_PROVIDER_ANTHROPIC\x10\x01\x12\x19\n\x15MODEL_PROVIDER_OPENAI\x10\x02\x12\x19\n\x15MODEL_PROVIDER_GOOGLE\x10\x03\x12\x19\n\x15MODEL_PROVIDER_OLLAMA\x10\x04\x12\x17\n\x13MODEL_PROVIDER_ECHO\x10\x05\x12\x1b\n\x17MODEL_PROVIDER_EXTERNAL\x10\x06*u\n\nApiKeyType\x12\x1c\n\x18\x41PI_KEY_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41PI_KEY_TYPE_CLAUDE\x10\x01\x12\x17\n\x13\x41PI_KEY_TYPE_OPENAI\x10\x02\x12\x17\n\x13\x41PI_KEY_TYPE_GOOGLE\x10\x03*j\n\x0fTemperatureType\x12 \n\x1cTEMPERATURE_TYPE_UNSPECIFIED\x10\x00\x12\x1a\n\x16TEMPERATURE_TYPE_RANGE\x10\x01\x12\x19\n\x15TEMPERATURE_TYPE_ENUM\x10\x02*\x84\x01\n\rModelCategory\x12\x1e\n\x1aMODEL_CATEGORY_UNSPECIFIED\x10\x00\x12\x18\n\x14MODEL_CATEGORY_CLOUD\x10\x01\x12\x18\n\x14MODEL_CATEGORY_LOCAL\x10\x02\x12\x1f\n\x1bMODEL_CATEGORY_EXPERIMENTAL\x10\x03*\x97\x01\n\x0cHealthStatus\x12\x1d\n\x19HEALTH_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15HEALTH_STATUS_HEALTHY\x10\x01\x12\x1a\n\x16HEALTH_STATUS_DEGRADED\x10\x02\x12\x16\n\x12HEALTH_STATUS_DOWN\x10\x03\x12\x19\n\x15HEALTH_STATUS_UNKNOWN\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%llmchat/catalog/v1/model_config.proto\x12\x12llmchat.catalog.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe7\x05\n\x0bModelConfig\x12\x15\n\x02id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x17\n\x04name\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12?\n\x08provider\x18\x03 \x01(\x0e\x32!.llmchat.catalog.v1.ModelProviderB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12>\n\x0c\x61pi_key_type\x18\x04 \x01(\x0e\x32\x1e.llmchat.catalog.v1.ApiKeyTypeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x18\n\x10requires_api_key\x18\x05 \x01(\x08\x12;\n\x0c\x63\x61pabilities\x18\x06 \x01(\x0b\x32%.llmchat.catalog.v1.ModelCapabilities\x12\x35\n\x05specs\x18\x07 \x01(\x0b\x32\x1e.llmchat.catalog.v1.ModelSpecsB\x06\xbaH\x03\xc8\x01\x01\x12\'\n\x02ui\x18\x08 \x01(\x0b\x32\x1b.llmchat.catalog.v1.ModelUi\x12\x35\n\x06status\x18\t \x01(\x0b\x32%.llmchat.catalog.v1.ModelAvailability\x12\x33\n\x08\x66\x65\x61tures\x18\n \x01(\x0b\x32!.llmchat.catalog.v1.ModelFeatures\x12\x1f\n\rmodel_version\x18\x0b \x01(\tB\x08\xbaH\x05r\x03\x18\xc8\x01\x12\x30\n\x0clast_updated\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rdeprecated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nremoved_at\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x1f\n\x0ereplacement_id\x18\x10 \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x15\n\x04\x65tag\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"\xaa\x01\n\x11ModelCapabilities\x12\x0c\n\x04text\x18\x01 \x01(\x08\x12\x11\n\treasoning\x18\x02 \x01(\x08\x12\x0e\n\x06\x63oding\x18\x03 \x01(\x08\x12\x10\n\x08\x61nalysis\x18\x04 \x01(\x08\x12\x13\n\x06vision\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x1d\n\x10\x66unction_calling\x18\x06 \x01(\x08H\x01\x88\x01\x01\x42\t\n\x07_visionB\x13\n\x11_function_calling\"\x8e\x04\n\nModelSpecs\x12\x1f\n\x0e\x63ontext_length\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00\x12\'\n\x11max_output_tokens\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02 \x00H\x00\x88\x01\x01\x12-\n\x10input_token_cost\x18\x03 \x01(\x01\x42\x0e\xbaH\x0b\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12.\n\x11output_token_cost\x18\x04 \x01(\x01\x42\x0e\xbaH\x0b\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00H\x02\x88\x01\x01\x12\x19\n\x08\x63urrency\x18\x05 \x01(\tB\x07\xbaH\x04r\x02\x18\n\x12\x1b\n\nmodel_size\x18\x06 \x01(\tB\x07\xbaH\x04r\x02\x18\x32\x12\x1d\n\x0cquantization\x18\x07 \x01(\tB\x07\xbaH\x04r\x02\x18\x32\x12/\n\x12memory_requirement\x18\x08 \x01(\x01\x42\x0e\xbaH\x0b\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00H\x03\x88\x01\x01\x12\'\n\ndisk_space\x18\t \x01(\x01\x42\x0e\xbaH\x0b\x12\t)\x00\x00\x00\x00\x00\x00\x00\x00H\x04\x88\x01\x01\x12(\n\x12load_time_estimate\x18\n \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x05\x88\x01\x01\x42\x14\n\x12_max_output_tokensB\x13\n\x11_input_token_costB\x14\n\x12_output_token_costB\x15\n\x13_memory_requirementB\r\n\x0b_disk_spaceB\x15\n\x13_load_time_estimate\"\xa6\x02\n\x07ModelUi\x12G\n\x10temperature_type\x18\x01 \x01(\x0e\x32#.llmchat.catalog.v1.TemperatureTypeB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x43\n\x13temperature_options\x18\x02 \x01(\x0b\x32&.llmchat.catalog.v1.TemperatureOptions\x12\x1e\n\rdisplay_order\x18\x03 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x16\n\x05\x63olor\x18\x04 \x01(\tB\x07\xbaH\x04r\x02\x18\x32\x12\x16\n\x04icon\x18\x05 \x01(\tB\x08\xbaH\x05r\x03\x18\xf4\x03\x12=\n\x08\x63\x61tegory\x18\x06 \x01(\x0e\x32!.llmchat.catalog.v1.ModelCategoryB\x08\xbaH\x05\x82\x01\x02\x10\x01\"\x80\x02\n\x12TemperatureOptions\x12)\n\x03min\x18\x01 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x00\x88\x01\x01\x12)\n\x03max\x18\x02 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x12!\n\x04step\x18\x03 \x01(\x01\x42\x0e\xbaH\x0b\x12\t!\x00\x00\x00\x00\x00\x00\x00\x00H\x02\x88\x01\x01\x12.\n\x06values\x18\x04 \x03(\x01\x42\x1e\xbaH\x1b\x92\x01\x18\x10\x64\"\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\x12(\n\x07\x64\x65\x66\x61ult\x18\x05 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00\xf0?)\x00\x00\x00\x00\x00\x00\x00\x00\x42\x06\n\x04_minB\x06\n\x04_maxB\x07\n\x05_step\"\xcd\x02\n\x11ModelAvailability\x12\x14\n\x0cis_available\x18\x01 \x01(\x08\x12\x18\n\x10requires_loading\x18\x02 \x01(\x08\x12\x19\n\x11loading_supported\x18\x03 \x01(\x08\x12\x35\n\x11last_health_check\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x41\n\rhealth_status\x18\x05 \x01(\x0e\x32 .llmchat.catalog.v1.HealthStatusB\x08\xbaH\x05\x82\x01\x02\x10\x01\x12\x1d\n\x10response_time_ms\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x30\n\nerror_rate\x18\x07 \x01(\x01\x42\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x00Y@)\x00\x00\x00\x00\x00\x00\x00\x00H\x01\x88\x01\x01\x42\x13\n\x11_response_time_msB\r\n\x0b_error_rate\"\xd5\x02\n\rModelFeatures\x12\x1b\n\x13streaming_supported\x18\x01 \x01(\x08\x12\x1a\n\x12summary_generation\x18\x02 \x01(\x08\x12\x18\n\x10title_generation\x18\x03 \x01(\x08\x12\x1d\n\x10\x62\x61tch_processing\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12)\n\x13requests_per_minute\x18\x05 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x01\x88\x01\x01\x12&\n\x10requests_per_day\x18\x06 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x02\x88\x01\x01\x12\'\n\x11tokens_per_minute\x18\x07 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00H\x03\x88\x01\x01\x42\x13\n\x11_batch_processingB\x16\n\x14_requests_per_minuteB\x13\n\x11_requests_per_dayB\x14\n\x12_tokens_per_minute*\xd4\x01\n\rModelProvider\x12\x1e\n\x1aMODEL_PROVIDER_UNSPECIFIED\x10\x00\x12\x1c\n\x18MODEL_PROVIDER_ANTHROPIC\x10\x01\x12\x19\n\x15MODEL_PROVIDER_OPENAI\x10\x02\x12\x19\n\x15MODEL_PROVIDER_GOOGLE\x10\x03\x12\x19\n\x15MODEL_PROVIDER_OLLAMA\x10\x04\x12\x17\n\x13MODEL_PROVIDER_ECHO\x10\x05\x12\x1b\n\x17MODEL_PROVIDER_EXTERNAL\x10\x06*u\n\nApiKeyType\x12\x1c\n\x18\x41PI_KEY_TYPE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x41PI_KEY_TYPE_CLAUDE\x10\x01\x12\x17\n\x13\x41PI_KEY_TYPE_OPENAI\x10\x02\x12\x17\n\x13\x41PI_KEY_TYPE_GOOGLE\x10\x03*j\n\x0fTemperatureType\x12 \n\x1cTEMPERATURE_TYPE_UNSPECIFIED\x10\x00\x12\x1a\n\x16TEMPERATURE_TYPE_RANGE\x10\x01\x12\x19\n\x15TEMPERATURE_TYPE_ENUM\x10\x02*\x84\x01\n\rModelCategory\x12\x1e\n\x1aMODEL_CATEGORY_UNSPECIFIED\x10\x00\x12\x18\n\x14MODEL_CATEGORY_CLOUD\x10\x01\x12\x18\n\x14MODEL_CATEGORY_LOCAL\x10\x02\x12\x1f\n\x1bMODEL_CATEGORY_EXPERIMENTAL\x10\x03*\x97\x01\n\x0cHealthStatus\x12\x1d\n\x19HEALTH_STATUS_UNSPECIFIED\x10\x00\x12\x19\n\x15HEALTH_STATUS_HEALTHY\x10\x01\x12\x1a\n\x16HEALTH_STATUS_DEGRADED\x10\x02\x12\x16\n\x12HEALTH_STATUS_DOWN\x10\x03\x12\x19\n\x15HEALTH_STATUS_UNKNOWN\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,6 +43,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELCONFIG'].fields_by_name['api_key_type']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_MODELCONFIG'].fields_by_name['specs']._loaded_options = None
   _globals['_MODELCONFIG'].fields_by_name['specs']._serialized_options = b'\272H\003\310\001\001'
+  _globals['_MODELCONFIG'].fields_by_name['model_version']._loaded_options = None
+  _globals['_MODELCONFIG'].fields_by_name['model_version']._serialized_options = b'\272H\005r\003\030\310\001'
+  _globals['_MODELCONFIG'].fields_by_name['replacement_id']._loaded_options = None
+  _globals['_MODELCONFIG'].fields_by_name['replacement_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_MODELCONFIG'].fields_by_name['etag']._loaded_options = None
+  _globals['_MODELCONFIG'].fields_by_name['etag']._serialized_options = b'\272H\004r\002\030d'
   _globals['_MODELSPECS'].fields_by_name['context_length']._loaded_options = None
   _globals['_MODELSPECS'].fields_by_name['context_length']._serialized_options = b'\272H\004\032\002 \000'
   _globals['_MODELSPECS'].fields_by_name['max_output_tokens']._loaded_options = None
@@ -51,38 +57,70 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSPECS'].fields_by_name['input_token_cost']._serialized_options = b'\272H\013\022\t)\000\000\000\000\000\000\000\000'
   _globals['_MODELSPECS'].fields_by_name['output_token_cost']._loaded_options = None
   _globals['_MODELSPECS'].fields_by_name['output_token_cost']._serialized_options = b'\272H\013\022\t)\000\000\000\000\000\000\000\000'
+  _globals['_MODELSPECS'].fields_by_name['currency']._loaded_options = None
+  _globals['_MODELSPECS'].fields_by_name['currency']._serialized_options = b'\272H\004r\002\030\n'
+  _globals['_MODELSPECS'].fields_by_name['model_size']._loaded_options = None
+  _globals['_MODELSPECS'].fields_by_name['model_size']._serialized_options = b'\272H\004r\002\0302'
+  _globals['_MODELSPECS'].fields_by_name['quantization']._loaded_options = None
+  _globals['_MODELSPECS'].fields_by_name['quantization']._serialized_options = b'\272H\004r\002\0302'
+  _globals['_MODELSPECS'].fields_by_name['memory_requirement']._loaded_options = None
+  _globals['_MODELSPECS'].fields_by_name['memory_requirement']._serialized_options = b'\272H\013\022\t)\000\000\000\000\000\000\000\000'
+  _globals['_MODELSPECS'].fields_by_name['disk_space']._loaded_options = None
+  _globals['_MODELSPECS'].fields_by_name['disk_space']._serialized_options = b'\272H\013\022\t)\000\000\000\000\000\000\000\000'
+  _globals['_MODELSPECS'].fields_by_name['load_time_estimate']._loaded_options = None
+  _globals['_MODELSPECS'].fields_by_name['load_time_estimate']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_MODELUI'].fields_by_name['temperature_type']._loaded_options = None
+  _globals['_MODELUI'].fields_by_name['temperature_type']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_MODELUI'].fields_by_name['display_order']._loaded_options = None
   _globals['_MODELUI'].fields_by_name['display_order']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_MODELUI'].fields_by_name['color']._loaded_options = None
+  _globals['_MODELUI'].fields_by_name['color']._serialized_options = b'\272H\004r\002\0302'
+  _globals['_MODELUI'].fields_by_name['icon']._loaded_options = None
+  _globals['_MODELUI'].fields_by_name['icon']._serialized_options = b'\272H\005r\003\030\364\003'
+  _globals['_MODELUI'].fields_by_name['category']._loaded_options = None
+  _globals['_MODELUI'].fields_by_name['category']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_TEMPERATUREOPTIONS'].fields_by_name['min']._loaded_options = None
   _globals['_TEMPERATUREOPTIONS'].fields_by_name['min']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000'
   _globals['_TEMPERATUREOPTIONS'].fields_by_name['max']._loaded_options = None
   _globals['_TEMPERATUREOPTIONS'].fields_by_name['max']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000'
+  _globals['_TEMPERATUREOPTIONS'].fields_by_name['step']._loaded_options = None
+  _globals['_TEMPERATUREOPTIONS'].fields_by_name['step']._serialized_options = b'\272H\013\022\t!\000\000\000\000\000\000\000\000'
+  _globals['_TEMPERATUREOPTIONS'].fields_by_name['values']._loaded_options = None
+  _globals['_TEMPERATUREOPTIONS'].fields_by_name['values']._serialized_options = b'\272H\033\222\001\030\020d\"\024\022\022\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000'
   _globals['_TEMPERATUREOPTIONS'].fields_by_name['default']._loaded_options = None
   _globals['_TEMPERATUREOPTIONS'].fields_by_name['default']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000\360?)\000\000\000\000\000\000\000\000'
+  _globals['_MODELAVAILABILITY'].fields_by_name['health_status']._loaded_options = None
+  _globals['_MODELAVAILABILITY'].fields_by_name['health_status']._serialized_options = b'\272H\005\202\001\002\020\001'
   _globals['_MODELAVAILABILITY'].fields_by_name['error_rate']._loaded_options = None
   _globals['_MODELAVAILABILITY'].fields_by_name['error_rate']._serialized_options = b'\272H\024\022\022\031\000\000\000\000\000\000Y@)\000\000\000\000\000\000\000\000'
-  _globals['_MODELPROVIDER']._serialized_start=2588
-  _globals['_MODELPROVIDER']._serialized_end=2800
-  _globals['_APIKEYTYPE']._serialized_start=2802
-  _globals['_APIKEYTYPE']._serialized_end=2919
-  _globals['_TEMPERATURETYPE']._serialized_start=2921
-  _globals['_TEMPERATURETYPE']._serialized_end=3027
-  _globals['_MODELCATEGORY']._serialized_start=3030
-  _globals['_MODELCATEGORY']._serialized_end=3162
-  _globals['_HEALTHSTATUS']._serialized_start=3165
-  _globals['_HEALTHSTATUS']._serialized_end=3316
+  _globals['_MODELFEATURES'].fields_by_name['requests_per_minute']._loaded_options = None
+  _globals['_MODELFEATURES'].fields_by_name['requests_per_minute']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_MODELFEATURES'].fields_by_name['requests_per_day']._loaded_options = None
+  _globals['_MODELFEATURES'].fields_by_name['requests_per_day']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_MODELFEATURES'].fields_by_name['tokens_per_minute']._loaded_options = None
+  _globals['_MODELFEATURES'].fields_by_name['tokens_per_minute']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_MODELPROVIDER']._serialized_start=2808
+  _globals['_MODELPROVIDER']._serialized_end=3020
+  _globals['_APIKEYTYPE']._serialized_start=3022
+  _globals['_APIKEYTYPE']._serialized_end=3139
+  _globals['_TEMPERATURETYPE']._serialized_start=3141
+  _globals['_TEMPERATURETYPE']._serialized_end=3247
+  _globals['_MODELCATEGORY']._serialized_start=3250
+  _globals['_MODELCATEGORY']._serialized_end=3382
+  _globals['_HEALTHSTATUS']._serialized_start=3385
+  _globals['_HEALTHSTATUS']._serialized_end=3536
   _globals['_MODELCONFIG']._serialized_start=124
-  _globals['_MODELCONFIG']._serialized_end=839
-  _globals['_MODELCAPABILITIES']._serialized_start=842
-  _globals['_MODELCAPABILITIES']._serialized_end=1012
-  _globals['_MODELSPECS']._serialized_start=1015
-  _globals['_MODELSPECS']._serialized_end=1473
-  _globals['_MODELUI']._serialized_start=1476
-  _globals['_MODELUI']._serialized_end=1731
-  _globals['_TEMPERATUREOPTIONS']._serialized_start=1734
-  _globals['_TEMPERATUREOPTIONS']._serialized_end=1942
-  _globals['_MODELAVAILABILITY']._serialized_start=1945
-  _globals['_MODELAVAILABILITY']._serialized_end=2268
-  _globals['_MODELFEATURES']._serialized_start=2271
-  _globals['_MODELFEATURES']._serialized_end=2585
+  _globals['_MODELCONFIG']._serialized_end=867
+  _globals['_MODELCAPABILITIES']._serialized_start=870
+  _globals['_MODELCAPABILITIES']._serialized_end=1040
+  _globals['_MODELSPECS']._serialized_start=1043
+  _globals['_MODELSPECS']._serialized_end=1569
+  _globals['_MODELUI']._serialized_start=1572
+  _globals['_MODELUI']._serialized_end=1866
+  _globals['_TEMPERATUREOPTIONS']._serialized_start=1869
+  _globals['_TEMPERATUREOPTIONS']._serialized_end=2125
+  _globals['_MODELAVAILABILITY']._serialized_start=2128
+  _globals['_MODELAVAILABILITY']._serialized_end=2461
+  _globals['_MODELFEATURES']._serialized_start=2464
+  _globals['_MODELFEATURES']._serialized_end=2805
 # @@protoc_insertion_point(module_scope)
