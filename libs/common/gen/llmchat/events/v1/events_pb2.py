@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from llmchat.operations.v1 import audit_event_pb2 as llmchat_dot_operations_dot_v1_dot_audit__event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ellmchat/events/v1/events.proto\x12\x11llmchat.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'llmchat/operations/v1/audit_event.proto\"3\n\rThreadDeleted\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"\xa7\x02\n\x12GenerationFinished\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x12\n\nmessage_id\x18\x04 \x01(\t\x12\x10\n\x08messages\x18\x05 \x01(\x05\x12\x0e\n\x06tokens\x18\x06 \x01(\x03\x12\x18\n\x0btemperature\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12/\n\x0b\x66inished_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63omplete\x18\t \x01(\x08\x12\x0e\n\x06\x66\x61iled\x18\n \x01(\x08\x12\x14\n\x0cmilliseconds\x18\x0b \x01(\x03\x12\x12\n\ncost_nanos\x18\x0c \x01(\x03\x42\x0e\n\x0c_temperature\"N\n\x0bUserCreated\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"c\n\rThreadCreated\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xc8\x01\n\x0fMessagesRemoved\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12>\n\x06models\x18\x03 \x03(\x0b\x32..llmchat.events.v1.MessagesRemoved.ModelsEntry\x1aQ\n\x0bModelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32\".llmchat.events.v1.RemovedMessages:\x02\x38\x01\"G\n\x0fRemovedMessages\x12\x10\n\x08messages\x18\x01 \x01(\x03\x12\x0e\n\x06tokens\x18\x02 \x01(\x03\x12\x12\n\ncost_nanos\x18\x03 \x01(\x03\"\xe1\x01\n\x10MessagesImported\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x43\n\x08messages\x18\x03 \x03(\x0b\x32\x31.llmchat.events.v1.MessagesImported.MessagesEntry\x12\x33\n\x0flast_message_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a/\n\rMessagesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"]\n\rSummaryWanted\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x16\n\x0euntil_position\x18\x04 \x01(\x03\"\xa4\x01\n\x10ThreadSummarized\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x0f\n\x07summary\x18\x04 \x01(\t\x12\x16\n\x0esummary_tokens\x18\x05 \x01(\x05\x12\x31\n\rsummarized_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"+\n\x0c\x43\x61llsCounted\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x03\"C\n\x0bTitleWanted\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\"4\n\x0bUserDeleted\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x14\n\x0coperation_id\x18\x02 \x01(\t\"O\n\x14UserDeletionAdvanced\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0c\n\x04\x64one\x18\x02 \x03(\t\x12\x13\n\x0bwaiting_for\x18\x03 \x03(\t\"i\n\x0fUserDataRemoved\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07threads\x18\x02 \x01(\x03\x12\x10\n\x08messages\x18\x03 \x01(\x03\x12\x0e\n\x06tokens\x18\x04 \x01(\x03\x12\x12\n\noperations\x18\x05 \x01(\x03\";\n\x0fModelDeprecated\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x16\n\x0ereplacement_id\x18\x02 \x01(\t\"G\n\rAuditRecorded\x12\x36\n\x0b\x61udit_event\x18\x01 \x01(\x0b\x32!.llmchat.operations.v1.AuditEventb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1ellmchat/events/v1/events.proto\x12\x11llmchat.events.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\'llmchat/operations/v1/audit_event.proto\"3\n\rThreadDeleted\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\"\xa7\x02\n\x12GenerationFinished\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x12\n\nmessage_id\x18\x04 \x01(\t\x12\x10\n\x08messages\x18\x05 \x01(\x05\x12\x0e\n\x06tokens\x18\x06 \x01(\x03\x12\x18\n\x0btemperature\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12/\n\x0b\x66inished_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x63omplete\x18\t \x01(\x08\x12\x0e\n\x06\x66\x61iled\x18\n \x01(\x08\x12\x14\n\x0cmilliseconds\x18\x0b \x01(\x03\x12\x12\n\ncost_nanos\x18\x0c \x01(\x03\x42\x0e\n\x0c_temperature\"N\n\x0bUserCreated\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12.\n\ncreated_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"c\n\rThreadCreated\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"6\n\rRemovalWanted\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\"\xc8\x01\n\x0fMessagesRemoved\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12>\n\x06models\x18\x03 \x03(\x0b\x32..llmchat.events.v1.MessagesRemoved.ModelsEntry\x1aQ\n\x0bModelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x31\n\x05value\x18\x02 \x01(\x0b\x32\".llmchat.events.v1.RemovedMessages:\x02\x38\x01\"G\n\x0fRemovedMessages\x12\x10\n\x08messages\x18\x01 \x01(\x03\x12\x0e\n\x06tokens\x18\x02 \x01(\x03\x12\x12\n\ncost_nanos\x18\x03 \x01(\x03\"\xe1\x01\n\x10MessagesImported\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x43\n\x08messages\x18\x03 \x03(\x0b\x32\x31.llmchat.events.v1.MessagesImported.MessagesEntry\x12\x33\n\x0flast_message_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a/\n\rMessagesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"]\n\rSummaryWanted\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x16\n\x0euntil_position\x18\x04 \x01(\x03\"\xa4\x01\n\x10ThreadSummarized\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x0f\n\x07summary\x18\x04 \x01(\t\x12\x16\n\x0esummary_tokens\x18\x05 \x01(\x05\x12\x31\n\rsummarized_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"+\n\x0c\x43\x61llsCounted\x12\x0c\n\x04\x64\x61te\x18\x01 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x02 \x01(\x03\"C\n\x0bTitleWanted\x12\x11\n\tthread_id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\"4\n\x0bUserDeleted\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x14\n\x0coperation_id\x18\x02 \x01(\t\"O\n\x14UserDeletionAdvanced\x12\x14\n\x0coperation_id\x18\x01 \x01(\t\x12\x0c\n\x04\x64one\x18\x02 \x03(\t\x12\x13\n\x0bwaiting_for\x18\x03 \x03(\t\"i\n\x0fUserDataRemoved\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07threads\x18\x02 \x01(\x03\x12\x10\n\x08messages\x18\x03 \x01(\x03\x12\x0e\n\x06tokens\x18\x04 \x01(\x03\x12\x12\n\noperations\x18\x05 \x01(\x03\";\n\x0fModelDeprecated\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x16\n\x0ereplacement_id\x18\x02 \x01(\t\"G\n\rAuditRecorded\x12\x36\n\x0b\x61udit_event\x18\x01 \x01(\x0b\x32!.llmchat.operations.v1.AuditEventb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,32 +45,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_USERCREATED']._serialized_end=556
   _globals['_THREADCREATED']._serialized_start=558
   _globals['_THREADCREATED']._serialized_end=657
-  _globals['_MESSAGESREMOVED']._serialized_start=660
-  _globals['_MESSAGESREMOVED']._serialized_end=860
-  _globals['_MESSAGESREMOVED_MODELSENTRY']._serialized_start=779
-  _globals['_MESSAGESREMOVED_MODELSENTRY']._serialized_end=860
-  _globals['_REMOVEDMESSAGES']._serialized_start=862
-  _globals['_REMOVEDMESSAGES']._serialized_end=933
-  _globals['_MESSAGESIMPORTED']._serialized_start=936
-  _globals['_MESSAGESIMPORTED']._serialized_end=1161
-  _globals['_MESSAGESIMPORTED_MESSAGESENTRY']._serialized_start=1114
-  _globals['_MESSAGESIMPORTED_MESSAGESENTRY']._serialized_end=1161
-  _globals['_SUMMARYWANTED']._serialized_start=1163
-  _globals['_SUMMARYWANTED']._serialized_end=1256
-  _globals['_THREADSUMMARIZED']._serialized_start=1259
-  _globals['_THREADSUMMARIZED']._serialized_end=1423
-  _globals['_CALLSCOUNTED']._serialized_start=1425
-  _globals['_CALLSCOUNTED']._serialized_end=1468
-  _globals['_TITLEWANTED']._serialized_start=1470
-  _globals['_TITLEWANTED']._serialized_end=1537
-  _globals['_USERDELETED']._serialized_start=1539
-  _globals['_USERDELETED']._serialized_end=1591
-  _globals['_USERDELETIONADVANCED']._serialized_start=1593
-  _globals['_USERDELETIONADVANCED']._serialized_end=1672
-  _globals['_USERDATAREMOVED']._serialized_start=1674
-  _globals['_USERDATAREMOVED']._serialized_end=1779
-  _globals['_MODELDEPRECATED']._serialized_start=1781
-  _globals['_MODELDEPRECATED']._serialized_end=1840
-  _globals['_AUDITRECORDED']._serialized_start=1842
-  _globals['_AUDITRECORDED']._serialized_end=1913
+  _globals['_REMOVALWANTED']._serialized_start=659
+  _globals['_REMOVALWANTED']._serialized_end=713
+  _globals['_MESSAGESREMOVED']._serialized_start=716
+  _globals['_MESSAGESREMOVED']._serialized_end=916
+  _globals['_MESSAGESREMOVED_MODELSENTRY']._serialized_start=835
+  _globals['_MESSAGESREMOVED_MODELSENTRY']._serialized_end=916
+  _globals['_REMOVEDMESSAGES']._serialized_start=918
+  _globals['_REMOVEDMESSAGES']._serialized_end=989
+  _globals['_MESSAGESIMPORTED']._serialized_start=992
+  _globals['_MESSAGESIMPORTED']._serialized_end=1217
+  _globals['_MESSAGESIMPORTED_MESSAGESENTRY']._serialized_start=1170
+  _globals['_MESSAGESIMPORTED_MESSAGESENTRY']._serialized_end=1217
+  _globals['_SUMMARYWANTED']._serialized_start=1219
+  _globals['_SUMMARYWANTED']._serialized_end=1312
+  _globals['_THREADSUMMARIZED']._serialized_start=1315
+  _globals['_THREADSUMMARIZED']._serialized_end=1479
+  _globals['_CALLSCOUNTED']._serialized_start=1481
+  _globals['_CALLSCOUNTED']._serialized_end=1524
+  _globals['_TITLEWANTED']._serialized_start=1526
+  _globals['_TITLEWANTED']._serialized_end=1593
+  _globals['_USERDELETED']._serialized_start=1595
+  _globals['_USERDELETED']._serialized_end=1647
+  _globals['_USERDELETIONADVANCED']._serialized_start=1649
+  _globals['_USERDELETIONADVANCED']._serialized_end=1728
+  _globals['_USERDATAREMOVED']._serialized_start=1730
+  _globals['_USERDATAREMOVED']._serialized_end=1835
+  _globals['_MODELDEPRECATED']._serialized_start=1837
+  _globals['_MODELDEPRECATED']._serialized_end=1896
+  _globals['_AUDITRECORDED']._serialized_start=1898
+  _globals['_AUDITRECORDED']._serialized_end=1969
 # @@protoc_insertion_point(module_scope)

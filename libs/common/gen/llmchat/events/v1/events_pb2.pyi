@@ -64,6 +64,14 @@ class ThreadCreated(_message.Message):
     created_at: _timestamp_pb2.Timestamp
     def __init__(self, thread_id: _Optional[str] = ..., user_id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
+class RemovalWanted(_message.Message):
+    __slots__ = ("thread_id", "message_id")
+    THREAD_ID_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    thread_id: str
+    message_id: str
+    def __init__(self, thread_id: _Optional[str] = ..., message_id: _Optional[str] = ...) -> None: ...
+
 class MessagesRemoved(_message.Message):
     __slots__ = ("thread_id", "user_id", "models")
     class ModelsEntry(_message.Message):

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from llmchat.store.v1 import tokens_pb2 as llmchat_dot_store_dot_v1_dot_tokens__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'llmchat/messages/stored/v1/stream.proto\x12\x1allmchat.messages.stored.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dllmchat/store/v1/tokens.proto\"z\n\x05\x43hunk\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tfirst_seq\x18\x02 \x01(\r\x12(\n\x06tokens\x18\x03 \x01(\x0b\x32\x18.llmchat.store.v1.Tokens\x12\x10\n\x08is_fence\x18\x04 \x01(\x08\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"\xc3\x04\n\x0c\x43onversation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x15\n\rlast_position\x18\x03 \x01(\x03\x12\x42\n\x05turns\x18\x04 \x03(\x0b\x32\x33.llmchat.messages.stored.v1.Conversation.TurnsEntry\x12\x0f\n\x07\x64\x65leted\x18\x05 \x01(\x08\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12H\n\x08\x62ranches\x18\x07 \x03(\x0b\x32\x36.llmchat.messages.stored.v1.Conversation.BranchesEntry\x12\x42\n\x05heads\x18\x08 \x03(\x0b\x32\x33.llmchat.messages.stored.v1.Conversation.HeadsEntry\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\x1aO\n\nTurnsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.llmchat.messages.stored.v1.Turns:\x02\x38\x01\x1aU\n\rBranchesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x33\n\x05value\x18\x02 \x01(\x0b\x32$.llmchat.messages.stored.v1.Branches:\x02\x38\x01\x1a,\n\nHeadsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"P\n\x08\x42ranches\x12\x0e\n\x06\x61\x63tive\x18\x01 \x01(\x05\x12\x34\n\x08\x62ranches\x18\x02 \x03(\x0b\x32\".llmchat.messages.stored.v1.Branch\"s\n\x06\x42ranch\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x0c\n\x04\x66rom\x18\x02 \x01(\x05\x12\x15\n\rfrom_position\x18\x03 \x01(\x03\x12\x11\n\tparent_id\x18\x04 \x01(\t\x12\x10\n\x08\x66irst_id\x18\x05 \x01(\t\x12\x0f\n\x07last_id\x18\x06 \x01(\t\"\xd9\x01\n\x07Summary\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tthread_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x0f\n\x07user_id\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x0e\n\x06tokens\x18\x06 \x01(\x05\x12\x0e\n\x06\x62ranch\x18\x07 \x01(\x05\x12\x16\n\x0euntil_position\x18\x08 \x01(\x03\x12.\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"\x99\x01\n\x0e\x45xternalAnswer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x10\n\x08\x63laimant\x18\x04 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\")\n\x05Turns\x12\x0f\n\x07running\x18\x01 \x01(\t\x12\x0f\n\x07waiting\x18\x02 \x03(\t\":\n\x0bSendReceipt\x12\x17\n\x0fuser_message_id\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\"I\n\nLiveTokens\x12\x11\n\tfirst_seq\x18\x01 \x01(\r\x12(\n\x06tokens\x18\x02 \x01(\x0b\x32\x18.llmchat.store.v1.Tokensb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'llmchat/messages/stored/v1/stream.proto\x12\x1allmchat.messages.stored.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dllmchat/store/v1/tokens.proto\"z\n\x05\x43hunk\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tfirst_seq\x18\x02 \x01(\r\x12(\n\x06tokens\x18\x03 \x01(\x0b\x32\x18.llmchat.store.v1.Tokens\x12\x10\n\x08is_fence\x18\x04 \x01(\x08\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"\xfa\x04\n\x0c\x43onversation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x15\n\rlast_position\x18\x03 \x01(\x03\x12\x42\n\x05turns\x18\x04 \x03(\x0b\x32\x33.llmchat.messages.stored.v1.Conversation.TurnsEntry\x12\x0f\n\x07\x64\x65leted\x18\x05 \x01(\x08\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12H\n\x08\x62ranches\x18\x07 \x03(\x0b\x32\x36.llmchat.messages.stored.v1.Conversation.BranchesEntry\x12\x42\n\x05heads\x18\x08 \x03(\x0b\x32\x33.llmchat.messages.stored.v1.Conversation.HeadsEntry\x12\x35\n\x08removals\x18\t \x03(\x0b\x32#.llmchat.messages.stored.v1.Removal\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\x1aO\n\nTurnsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x30\n\x05value\x18\x02 \x01(\x0b\x32!.llmchat.messages.stored.v1.Turns:\x02\x38\x01\x1aU\n\rBranchesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x33\n\x05value\x18\x02 \x01(\x0b\x32$.llmchat.messages.stored.v1.Branches:\x02\x38\x01\x1a,\n\nHeadsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"P\n\x08\x42ranches\x12\x0e\n\x06\x61\x63tive\x18\x01 \x01(\x05\x12\x34\n\x08\x62ranches\x18\x02 \x03(\x0b\x32\".llmchat.messages.stored.v1.Branch\"\x8e\x01\n\x06\x42ranch\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12\x13\n\x0b\x66rom_branch\x18\x02 \x01(\x05\x12\x15\n\rfrom_position\x18\x03 \x01(\x03\x12\x11\n\tparent_id\x18\x04 \x01(\t\x12\x10\n\x08\x66irst_id\x18\x05 \x01(\t\x12\x0f\n\x07last_id\x18\x06 \x01(\t\x12\x12\n\nsibling_id\x18\x07 \x01(\t\"p\n\x07Removal\x12\x12\n\nmessage_id\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x10\n\x08\x62ranches\x18\x03 \x03(\x05\x12\x15\n\rfrom_position\x18\x04 \x01(\x03\x12\x16\n\x0euntil_position\x18\x05 \x01(\x03\"\xd9\x01\n\x07Summary\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tthread_id\x18\x02 \x01(\t\x12\x10\n\x08model_id\x18\x03 \x01(\t\x12\x0f\n\x07user_id\x18\x04 \x01(\t\x12\x0c\n\x04text\x18\x05 \x01(\t\x12\x0e\n\x06tokens\x18\x06 \x01(\x05\x12\x0e\n\x06\x62ranch\x18\x07 \x01(\x05\x12\x16\n\x0euntil_position\x18\x08 \x01(\x03\x12.\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"\x99\x01\n\x0e\x45xternalAnswer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08model_id\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x10\n\x08\x63laimant\x18\x04 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\")\n\x05Turns\x12\x0f\n\x07running\x18\x01 \x01(\t\x12\x0f\n\x07waiting\x18\x02 \x03(\t\":\n\x0bSendReceipt\x12\x17\n\x0fuser_message_id\x18\x01 \x01(\t\x12\x12\n\nmessage_id\x18\x02 \x01(\t\"I\n\nLiveTokens\x12\x11\n\tfirst_seq\x18\x01 \x01(\r\x12(\n\x06tokens\x18\x02 \x01(\x0b\x32\x18.llmchat.store.v1.Tokensb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,25 +42,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHUNK']._serialized_start=135
   _globals['_CHUNK']._serialized_end=257
   _globals['_CONVERSATION']._serialized_start=260
-  _globals['_CONVERSATION']._serialized_end=839
-  _globals['_CONVERSATION_TURNSENTRY']._serialized_start=627
-  _globals['_CONVERSATION_TURNSENTRY']._serialized_end=706
-  _globals['_CONVERSATION_BRANCHESENTRY']._serialized_start=708
-  _globals['_CONVERSATION_BRANCHESENTRY']._serialized_end=793
-  _globals['_CONVERSATION_HEADSENTRY']._serialized_start=795
-  _globals['_CONVERSATION_HEADSENTRY']._serialized_end=839
-  _globals['_BRANCHES']._serialized_start=841
-  _globals['_BRANCHES']._serialized_end=921
-  _globals['_BRANCH']._serialized_start=923
-  _globals['_BRANCH']._serialized_end=1038
-  _globals['_SUMMARY']._serialized_start=1041
-  _globals['_SUMMARY']._serialized_end=1258
-  _globals['_EXTERNALANSWER']._serialized_start=1261
-  _globals['_EXTERNALANSWER']._serialized_end=1414
-  _globals['_TURNS']._serialized_start=1416
-  _globals['_TURNS']._serialized_end=1457
-  _globals['_SENDRECEIPT']._serialized_start=1459
-  _globals['_SENDRECEIPT']._serialized_end=1517
-  _globals['_LIVETOKENS']._serialized_start=1519
-  _globals['_LIVETOKENS']._serialized_end=1592
+  _globals['_CONVERSATION']._serialized_end=894
+  _globals['_CONVERSATION_TURNSENTRY']._serialized_start=682
+  _globals['_CONVERSATION_TURNSENTRY']._serialized_end=761
+  _globals['_CONVERSATION_BRANCHESENTRY']._serialized_start=763
+  _globals['_CONVERSATION_BRANCHESENTRY']._serialized_end=848
+  _globals['_CONVERSATION_HEADSENTRY']._serialized_start=850
+  _globals['_CONVERSATION_HEADSENTRY']._serialized_end=894
+  _globals['_BRANCHES']._serialized_start=896
+  _globals['_BRANCHES']._serialized_end=976
+  _globals['_BRANCH']._serialized_start=979
+  _globals['_BRANCH']._serialized_end=1121
+  _globals['_REMOVAL']._serialized_start=1123
+  _globals['_REMOVAL']._serialized_end=1235
+  _globals['_SUMMARY']._serialized_start=1238
+  _globals['_SUMMARY']._serialized_end=1455
+  _globals['_EXTERNALANSWER']._serialized_start=1458
+  _globals['_EXTERNALANSWER']._serialized_end=1611
+  _globals['_TURNS']._serialized_start=1613
+  _globals['_TURNS']._serialized_end=1654
+  _globals['_SENDRECEIPT']._serialized_start=1656
+  _globals['_SENDRECEIPT']._serialized_end=1714
+  _globals['_LIVETOKENS']._serialized_start=1716
+  _globals['_LIVETOKENS']._serialized_end=1789
 # @@protoc_insertion_point(module_scope)

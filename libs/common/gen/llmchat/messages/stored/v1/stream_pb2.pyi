@@ -25,7 +25,7 @@ class Chunk(_message.Message):
     def __init__(self, id: _Optional[str] = ..., first_seq: _Optional[int] = ..., tokens: _Optional[_Union[_tokens_pb2.Tokens, _Mapping]] = ..., is_fence: _Optional[bool] = ..., schema_version: _Optional[int] = ...) -> None: ...
 
 class Conversation(_message.Message):
-    __slots__ = ("id", "user_id", "last_position", "turns", "deleted", "updated_at", "branches", "heads", "schema_version")
+    __slots__ = ("id", "user_id", "last_position", "turns", "deleted", "updated_at", "branches", "heads", "removals", "schema_version")
     class TurnsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -55,6 +55,7 @@ class Conversation(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _ClassVar[int]
     BRANCHES_FIELD_NUMBER: _ClassVar[int]
     HEADS_FIELD_NUMBER: _ClassVar[int]
+    REMOVALS_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
     id: str
     user_id: str
@@ -64,8 +65,9 @@ class Conversation(_message.Message):
     updated_at: _timestamp_pb2.Timestamp
     branches: _containers.MessageMap[str, Branches]
     heads: _containers.ScalarMap[str, str]
+    removals: _containers.RepeatedCompositeFieldContainer[Removal]
     schema_version: int
-    def __init__(self, id: _Optional[str] = ..., user_id: _Optional[str] = ..., last_position: _Optional[int] = ..., turns: _Optional[_Mapping[str, Turns]] = ..., deleted: _Optional[bool] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., branches: _Optional[_Mapping[str, Branches]] = ..., heads: _Optional[_Mapping[str, str]] = ..., schema_version: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., user_id: _Optional[str] = ..., last_position: _Optional[int] = ..., turns: _Optional[_Mapping[str, Turns]] = ..., deleted: _Optional[bool] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., branches: _Optional[_Mapping[str, Branches]] = ..., heads: _Optional[_Mapping[str, str]] = ..., removals: _Optional[_Iterable[_Union[Removal, _Mapping]]] = ..., schema_version: _Optional[int] = ...) -> None: ...
 
 class Branches(_message.Message):
     __slots__ = ("active", "branches")
@@ -76,19 +78,36 @@ class Branches(_message.Message):
     def __init__(self, active: _Optional[int] = ..., branches: _Optional[_Iterable[_Union[Branch, _Mapping]]] = ...) -> None: ...
 
 class Branch(_message.Message):
-    __slots__ = ("number", "from_position", "parent_id", "first_id", "last_id")
+    __slots__ = ("number", "from_branch", "from_position", "parent_id", "first_id", "last_id", "sibling_id")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
-    FROM_FIELD_NUMBER: _ClassVar[int]
+    FROM_BRANCH_FIELD_NUMBER: _ClassVar[int]
     FROM_POSITION_FIELD_NUMBER: _ClassVar[int]
     PARENT_ID_FIELD_NUMBER: _ClassVar[int]
     FIRST_ID_FIELD_NUMBER: _ClassVar[int]
     LAST_ID_FIELD_NUMBER: _ClassVar[int]
+    SIBLING_ID_FIELD_NUMBER: _ClassVar[int]
     number: int
+    from_branch: int
     from_position: int
     parent_id: str
     first_id: str
     last_id: str
-    def __init__(self, number: _Optional[int] = ..., from_position: _Optional[int] = ..., parent_id: _Optional[str] = ..., first_id: _Optional[str] = ..., last_id: _Optional[str] = ..., **kwargs) -> None: ...
+    sibling_id: str
+    def __init__(self, number: _Optional[int] = ..., from_branch: _Optional[int] = ..., from_position: _Optional[int] = ..., parent_id: _Optional[str] = ..., first_id: _Optional[str] = ..., last_id: _Optional[str] = ..., sibling_id: _Optional[str] = ...) -> None: ...
+
+class Removal(_message.Message):
+    __slots__ = ("message_id", "model_id", "branches", "from_position", "until_position")
+    MESSAGE_ID_FIELD_NUMBER: _ClassVar[int]
+    MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    BRANCHES_FIELD_NUMBER: _ClassVar[int]
+    FROM_POSITION_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_POSITION_FIELD_NUMBER: _ClassVar[int]
+    message_id: str
+    model_id: str
+    branches: _containers.RepeatedScalarFieldContainer[int]
+    from_position: int
+    until_position: int
+    def __init__(self, message_id: _Optional[str] = ..., model_id: _Optional[str] = ..., branches: _Optional[_Iterable[int]] = ..., from_position: _Optional[int] = ..., until_position: _Optional[int] = ...) -> None: ...
 
 class Summary(_message.Message):
     __slots__ = ("id", "thread_id", "model_id", "user_id", "text", "tokens", "branch", "until_position", "created_at", "schema_version")
