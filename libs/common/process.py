@@ -24,8 +24,10 @@ from libs.common.access.access_keys import AccessKeys
 from libs.common.access.config_feed import FollowedConfig
 from libs.common.access.counts import Counts
 from libs.common.access.feed import Feed, Followed
+from libs.common.access.initial_config import initial_config
 from libs.common.access.initial_limits import parse_limits
 from libs.common.access.limits import CountedLimits
+from libs.common.access.live_config import LiveConfig
 from libs.common.access.open import open_counts
 from libs.common.access.revocation_feed import FollowedRevocations
 from libs.common.clock import Clock, wall_clock
@@ -100,7 +102,10 @@ class Process:
         self._personal_data = PersonalDataService()
         self.tokens = Tokens(keys.derive("tokens"), clock)
         self.revocations = Revocations(clock)
-        self.limits = CountedLimits(parse_limits(settings.limits), counts)
+        initial_limits = parse_limits(settings.limits)
+        self.limits = CountedLimits(initial_limits, counts)
+        # Until something is heard from the operations service.
+        self.config = LiveConfig(initial_config(initial_limits), self.limits)
         self._access_keys: AccessKeys | None = None
         self._tls = _tls(settings, serves)
         self.server = Server(
@@ -208,7 +213,7 @@ class Process:
         self._background.append(work)
 
     async def connect(self) -> None:
-        """Learns who is out and by whom access keys are known from the users service, and the limits from operations.
+        """Learns who is out and whose access keys are from the users service, the configuration from operations.
 
         Raises:
             Precondition: one of them is neither served here nor has an address.
@@ -218,7 +223,7 @@ class Process:
         self._access_keys = AccessKeys(access, self.revocations, self.clock)
         followed: dict[str, Followed] = {
             "users": FollowedRevocations(self.revocations, access),
-            "operations": FollowedConfig(self.limits, channels.stub("operations", OperationsServiceStub)),
+            "operations": FollowedConfig(self.config, channels.stub("operations", OperationsServiceStub)),
         }
         feeds = {owner: Feed(one, self.bus, self.settings.pull_interval) for owner, one in followed.items()}
         await asyncio.gather(*(feed.look_first() for owner, feed in feeds.items() if owner not in self._serves))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from llmchat.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from llmchat.operations.v1 import operation_pb2, operations_service_pb2
 
 from libs.common.events.changes import Changes
@@ -33,11 +34,12 @@ async def bootstrap(process: Process) -> None:
     works = {operation_pb2.OPERATION_TYPE_GENERATE_TITLE: title_generation(channels)}
     worker = Worker(documents, news, works, process.replica, settings, exclusive=process.exclusive)
     process.background(worker.run)
-    process.consume("operations", documents, channels, subscriptions(changes))
+    catalog = channels.stub("catalog", CatalogServiceStub)
+    config = SystemConfigs(documents, outbox, process.bus, process.config, catalog)
+    await config.load()
+    process.consume("operations", documents, channels, subscriptions(changes, config))
     process.server.on_stopping.append(changes.close)
     descriptor = operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"]
-    config = SystemConfigs(documents, outbox, process.bus, process.limits)
-    await config.load()
     export = UserDataExport(documents, outbox, channels)
     service = OperationsService(documents, changes, IntegrityCheck(channels), export, config)
     process.server.add(descriptor, service)

@@ -7,6 +7,7 @@ from typing import cast
 from google.protobuf.message import Message
 from llmchat.events.v1.events_pb2 import (
     AuditRecorded,
+    ModelDeprecated,
     ThreadDeleted,
     TitleWanted,
     UserDataRemoved,
@@ -20,13 +21,14 @@ from libs.common.events.inbox import Handler
 from services.operations.audit_log import append
 from services.operations.cascades import release_thread, want_title
 from services.operations.removed import add_removed
+from services.operations.system_config import SystemConfigs
 from services.operations.user_deletion import advance_deletion, remove_operations
 
 # What was handled leaves the index, so that each step begins where the one before did.
 _MORE = "more"
 
 
-def subscriptions(changes: Changes) -> dict[str, Handler]:
+def subscriptions(changes: Changes, config: SystemConfigs) -> dict[str, Handler]:
     """The handler of each event that the service consumes."""
 
     async def title_wanted(unit: Unit, event: Message, progress: str) -> str | None:
@@ -54,6 +56,10 @@ def subscriptions(changes: Changes) -> dict[str, Handler]:
         await append(unit, cast(AuditRecorded, event).audit_event)
         return None
 
+    async def model_deprecated(unit: Unit, event: Message, progress: str) -> str | None:
+        await config.leave_model(unit, cast(ModelDeprecated, event))
+        return None
+
     return {
         "thread.title_wanted": title_wanted,
         "thread.deleted": thread_deleted,
@@ -61,4 +67,5 @@ def subscriptions(changes: Changes) -> dict[str, Handler]:
         "user.deletion_advanced": user_deletion_advanced,
         "user.data_removed": user_data_removed,
         "audit.recorded": audit_recorded,
+        "model.deprecated": model_deprecated,
     }

@@ -51,7 +51,7 @@ async def bootstrap(process: Process) -> None:
         await deletion.advance(unit, event, cast(UserDeleted, payload))
 
     outbox = process.outbox("users", documents, {"user.deleted": user_deletion_acknowledged})
-    process.consume("users", documents, channels, subscriptions())
+    process.consume("users", documents, channels, subscriptions(process.config))
 
     revocations = RevocationLog(process.revocations, process.bus, process.settings.token_life, process.clock)
     # Before anyone is served.
@@ -79,10 +79,11 @@ async def bootstrap(process: Process) -> None:
     if settings.openid_issuers:
         id_tokens = IdTokens(settings.openid_issuers, process.clock)
         process.stack.push_async_callback(id_tokens.close)
-        openid = OpenIdSignIn(documents, outbox, passwords, sessions, id_tokens)
+        openid = OpenIdSignIn(documents, outbox, process.config, passwords, sessions, id_tokens)
     service = UsersService(
         documents=documents,
         outbox=outbox,
+        config=process.config,
         operations=channels.stub("operations", OperationsServiceStub),
         passwords=passwords,
         deletion=deletion,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from llmchat.events.v1.events_pb2 import ModelDeprecated
 from llmchat.users.v1.user_pb2 import UserSettings
 
+from libs.common.access.live_config import LiveConfig
 from libs.common.clock import timestamp
 from libs.common.documents.portions import read_portion
 from libs.common.documents.tombstones import bury, living_successor
@@ -12,19 +13,17 @@ from libs.common.documents.unit import Unit
 from libs.common.store.port import Query
 from services.users.collections import USERS
 
-DEFAULT_MODEL = "claude-3.5-sonnet"
-
 # Begins the progress that names the last account that was looked at.
 _AFTER = "after "
 
 
-async def keep_in_use(unit: Unit, settings: UserSettings) -> bool:
+async def keep_in_use(unit: Unit, config: LiveConfig, settings: UserSettings) -> bool:
     """Moves a deprecated default model to what stands in its place; whether that changed anything.
 
-    Where nothing does it is the house's default, and where that has ended too it stays: the person has to choose.
+    Where nothing does it is the installation's default, and where that has ended too it stays: the person chooses.
     """
     wanted = settings.default_model
-    for model_id in (wanted, DEFAULT_MODEL):
+    for model_id in (wanted, config.current.defaults.model):
         successor = await living_successor(unit, "model", model_id)
         if successor:
             settings.default_model = successor
@@ -32,7 +31,7 @@ async def keep_in_use(unit: Unit, settings: UserSettings) -> bool:
     return settings.default_model != wanted
 
 
-async def leave_model(unit: Unit, event: ModelDeprecated, progress: str) -> str | None:
+async def leave_model(unit: Unit, config: LiveConfig, event: ModelDeprecated, progress: str) -> str | None:
     """Stages one step of moving people from a deprecated model to another; where to go on, None at the end.
 
     The first step buries the model, so that nobody prefers it any more; the others go through the accounts by id.
@@ -42,7 +41,7 @@ async def leave_model(unit: Unit, event: ModelDeprecated, progress: str) -> str 
         return _AFTER
     portion = await read_portion(unit, Query.by_id(USERS, after=progress.removeprefix(_AFTER)))
     for record in portion.documents:
-        if record.settings.default_model == event.model_id and await keep_in_use(unit, record.settings):
+        if record.settings.default_model == event.model_id and await keep_in_use(unit, config, record.settings):
             record.updated_at.CopyFrom(timestamp(unit.now))
             unit.put(USERS, record)
     return None if portion.is_last else _AFTER + portion.documents[-1].id

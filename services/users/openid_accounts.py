@@ -10,8 +10,10 @@ from llmchat.users.stored.v1.session_pb2 import IdentityRecord
 from llmchat.users.stored.v1.user_pb2 import UserRecord
 from llmchat.users.v1.users_service_pb2 import CreateUserRequest, LoginResponse, SignInWithIdTokenRequest
 
+from libs.common.access.live_config import LiveConfig
 from libs.common.audit import audit
 from libs.common.clock import timestamp
+from libs.common.context import NOBODY
 from libs.common.crypto.passwords import Passwords
 from libs.common.documents.documents import Documents
 from libs.common.documents.unit import Unit
@@ -22,7 +24,7 @@ from libs.common.rpc.interceptors.validation import Validation
 from services.users.collections import IDENTITIES, USERNAMES, USERS
 from services.users.openid_tokens import IdTokens, Person
 from services.users.sessions import Sessions
-from services.users.user import create_user, username_id
+from services.users.user import create_user, require_registration, username_id
 
 _LONGEST_NAME = 100
 # What the rule of `display_name` forbids.
@@ -37,10 +39,17 @@ class OpenIdSignIn:
     """
 
     def __init__(
-        self, documents: Documents, outbox: Outbox, passwords: Passwords, sessions: Sessions, id_tokens: IdTokens
+        self,
+        documents: Documents,
+        outbox: Outbox,
+        config: LiveConfig,
+        passwords: Passwords,
+        sessions: Sessions,
+        id_tokens: IdTokens,
     ) -> None:
         self._documents = documents
         self._outbox = outbox
+        self._config = config
         self._passwords = passwords
         self._sessions = sessions
         self._id_tokens = id_tokens
@@ -52,6 +61,7 @@ class OpenIdSignIn:
         Raises:
             Unauthenticated: the ID token is not valid (reason INVALID_ID_TOKEN).
             Unavailable: the issuer's keys cannot be had (reason ISSUER_UNAVAILABLE).
+            Precondition: it is the first time, and people may not open accounts (reason REGISTRATION_CLOSED).
             AlreadyExists: it is the first time, and another account has the username (reason USERNAME_TAKEN).
             Denied: the account is suspended or deleted (reason ACCOUNT_SUSPENDED, ACCOUNT_DELETED).
         """
@@ -71,6 +81,7 @@ class OpenIdSignIn:
         return await self._documents.unit(enter)
 
     async def _first(self, person: Person, client_name: str) -> LoginResponse:
+        require_registration(self._config, NOBODY)
         account = self._registration(person)
         # Of a password that nobody knows: a login with any takes as long as elsewhere, and fails.
         password_hash = await self._passwords.hash(secrets.token_urlsafe())
@@ -86,7 +97,7 @@ class OpenIdSignIn:
 
     async def _create(self, unit: Unit, person: Person, account: CreateUserRequest, password_hash: str) -> UserRecord:
         try:
-            user = await create_user(unit, self._outbox, account, password_hash)
+            user = await create_user(unit, self._outbox, self._config, account, password_hash)
         except AlreadyExists as error:
             text = "an account with this username is there already: sign in to it with its password"
             raise AlreadyExists(text, reason=error.reason, metadata=error.metadata) from None

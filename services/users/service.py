@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from google.protobuf.empty_pb2 import Empty
 from llmchat.operations.v1.operation_pb2 import Operation
 from llmchat.users.v1 import users_service_pb2 as pb
-from llmchat.users.v1.user_pb2 import ProviderKeyStatus, User
+from llmchat.users.v1.user_pb2 import ProviderKeyStatus, User, UserSettings
 
+from libs.common.access.live_config import LiveConfig
 from libs.common.context import Call
 from libs.common.crypto.passwords import Passwords
 from libs.common.documents.documents import Documents
@@ -35,6 +36,7 @@ class UsersService:
 
     documents: Documents
     outbox: Outbox
+    config: LiveConfig
     operations: OperationsServiceAsyncStub
     passwords: Passwords
     deletion: Deletion
@@ -50,7 +52,8 @@ class UsersService:
         password_hash = await self.passwords.hash(request.password)
 
         async def create(unit: Unit) -> User:
-            return await users.create_user(unit, self.outbox, request, password_hash)
+            users.require_registration(self.config, call.caller)
+            return await users.create_user(unit, self.outbox, self.config, request, password_hash)
 
         return await self.documents.once(call, request, User, create)
 
@@ -59,7 +62,7 @@ class UsersService:
 
     async def UpdateUser(self, request: pb.UpdateUserRequest, call: Call) -> User:
         async def update(unit: Unit) -> User:
-            return await users.update_user(unit, call.caller, request)
+            return await users.update_user(unit, self.config, call.caller, request)
 
         return await self.documents.once(call, request, User, update)
 
@@ -104,6 +107,9 @@ class UsersService:
         self, request: pb.ResolveProviderKeyRequest, call: Call
     ) -> pb.ResolveProviderKeyResponse:
         return await self.provider_keys.resolve(call, request)
+
+    async def GetUserSettings(self, request: pb.GetUserSettingsRequest, call: Call) -> UserSettings:
+        return await users.read_settings(self.documents, call.caller)
 
     async def ReportProviderKey(self, request: pb.ReportProviderKeyRequest, call: Call) -> Empty:
         return await self.provider_keys.report(call, request)

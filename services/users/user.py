@@ -19,23 +19,26 @@ from llmchat.users.v1.user_pb2 import (
 )
 from llmchat.users.v1.users_service_pb2 import CreateUserRequest, UpdateUserRequest
 
+from libs.common.access.live_config import LiveConfig
 from libs.common.audit import audit
 from libs.common.clock import timestamp
 from libs.common.context import Caller
 from libs.common.documents.documents import Documents
 from libs.common.documents.masks import apply_mask
 from libs.common.documents.unit import Unit, new_id, require_etag
-from libs.common.errors import AlreadyExists, Invalid, NotFound
+from libs.common.errors import AlreadyExists, Invalid, NotFound, Precondition
 from libs.common.events.outbox import Outbox
 from services.users.collections import USERNAMES, USERS
-from services.users.default_model import DEFAULT_MODEL, keep_in_use
+from services.users.default_model import keep_in_use
 from services.users.stored_keys import status_of, stored_keys
 
 ME = "me"
 _CHANGEABLE = ("display_name", "settings")
 
 
-async def create_user(unit: Unit, outbox: Outbox, request: CreateUserRequest, password_hash: str) -> User:
+async def create_user(
+    unit: Unit, outbox: Outbox, config: LiveConfig, request: CreateUserRequest, password_hash: str
+) -> User:
     """Stages an account and the record that makes its name unique.
 
     Raises:
@@ -51,14 +54,24 @@ async def create_user(unit: Unit, outbox: Outbox, request: CreateUserRequest, pa
         password_hash=password_hash,
         created_at=timestamp(unit.now),
         updated_at=timestamp(unit.now),
-        settings=_with_defaults(request.settings),
+        settings=_with_defaults(config, request.settings),
         status=USER_STATUS_ACTIVE,
     )
-    await keep_in_use(unit, record.settings)
+    await keep_in_use(unit, config, record.settings)
     unit.create(USERS, record)
     unit.create(USERNAMES, UsernameRecord(id=name_id, user_id=record.id))
     audit(unit, outbox, "user.create", "user", record.id, user_id=record.id)
     return view(record)
+
+
+def require_registration(config: LiveConfig, caller: Caller) -> None:
+    """Refuses a new account where people may not open one by themselves; an administrator may all the same.
+
+    Raises:
+        Precondition: so it is (reason REGISTRATION_CLOSED).
+    """
+    if not (config.current.features.user_registration or caller.is_admin):
+        raise Precondition("an administrator has to open the account", reason="REGISTRATION_CLOSED")
 
 
 async def read_user(documents: Documents, caller: Caller, id: str) -> User:
@@ -70,7 +83,7 @@ async def read_user(documents: Documents, caller: Caller, id: str) -> User:
     return view(await reachable_record(documents, caller, id))
 
 
-async def update_user(unit: Unit, caller: Caller, request: UpdateUserRequest) -> User:
+async def update_user(unit: Unit, config: LiveConfig, caller: Caller, request: UpdateUserRequest) -> User:
     """Stages the fields that the mask names; a setting that it names without a value gets its default.
 
     Raises:
@@ -83,10 +96,16 @@ async def update_user(unit: Unit, caller: Caller, request: UpdateUserRequest) ->
     apply_mask(request.update_mask, request.user, record, _CHANGEABLE)
     if not record.display_name:
         raise Invalid.field("user.display_name", "must be at least 1 character")
-    record.settings.CopyFrom(_with_defaults(record.settings))
-    await keep_in_use(unit, record.settings)
+    record.settings.CopyFrom(_with_defaults(config, record.settings))
+    await keep_in_use(unit, config, record.settings)
     record.updated_at.CopyFrom(timestamp(unit.now))
     return view(unit.put(USERS, record))
+
+
+async def read_settings(documents: Documents, caller: Caller) -> UserSettings:
+    """What the caller has set themselves; nothing where they have no account."""
+    record = await documents.find(USERS, caller.user_id)
+    return UserSettings() if record is None else record.settings
 
 
 def username_id(username: str) -> str:
@@ -143,11 +162,12 @@ async def reachable_record(documents: Documents | Unit, caller: Caller, id: str)
     return record
 
 
-def _with_defaults(given: UserSettings) -> UserSettings:
+def _with_defaults(config: LiveConfig, given: UserSettings) -> UserSettings:
+    defaults = config.current.defaults
     settings = UserSettings(
-        default_model=DEFAULT_MODEL,
-        default_temperature=0.7,
-        system_prompt="You are a helpful AI assistant.",
+        default_model=defaults.model,
+        default_temperature=defaults.temperature,
+        system_prompt=defaults.system_prompt,
         streaming_enabled=True,
     )
     settings.MergeFrom(given)

@@ -28,6 +28,7 @@ from services.operations.subscribers import subscriptions as operations_subscrip
 from services.threads import collections as threads
 from services.threads.subscribers import subscriptions as threads_subscriptions
 from services.threads.thread import create_thread
+from tests.unit.configured import system_configs
 from tests.unit.late import handle, overtaken
 
 ADA = UserDeleted(user_id="ada", operation_id="op_delete_ada")
@@ -64,7 +65,7 @@ async def test_a_thread_that_is_opened_while_its_person_is_deleted() -> None:
 )
 async def test_a_title_that_is_wanted_while_what_it_is_for_is_deleted(type: str, event: Any) -> None:
     documents = documents_of(operations.COLLECTIONS)
-    handlers = operations_subscriptions(changes())
+    handlers = operations_subscriptions(changes(), system_configs(documents))
 
     async def want(unit: Unit) -> object:
         return await handlers["thread.title_wanted"](unit, WANTED, "")
@@ -76,7 +77,7 @@ async def test_a_title_that_is_wanted_while_what_it_is_for_is_deleted(type: str,
 
 async def test_a_title_that_is_wanted_by_an_event_that_comes_late() -> None:
     documents = documents_of(operations.COLLECTIONS)
-    handlers = operations_subscriptions(changes())
+    handlers = operations_subscriptions(changes(), system_configs(documents))
     await handle(documents, handlers["thread.title_wanted"], WANTED)
     assert len(await operations_but_the_deletion(documents)) == 1
 

@@ -37,6 +37,7 @@ from services.users.collections import COLLECTIONS as USERS_COLLECTIONS
 from services.users.collections import USERS
 from services.users.subscribers import subscriptions as users_subscriptions
 from services.users.user import create_user
+from tests.unit.configured import live_config
 from tests.unit.late import handle, overtaken, step
 
 # Three portions of them.
@@ -114,7 +115,7 @@ async def test_people_end_at_the_last_one_in_every_order_of_steps(users: Documen
     ]
     await fill(users, *people)
 
-    await interleaved(users, users_subscriptions()["model.deprecated"], order)
+    await interleaved(users, users_subscriptions(live_config())["model.deprecated"], order)
 
     ended = [record.settings.default_model for record in await users.query(Query.by_id(USERS))]
     assert ended == [("c", "c", "c", "x")[n % 4] for n in range(MANY)]
@@ -184,12 +185,12 @@ async def test_a_move_that_another_deprecation_overtakes_moves_on_all_the_same(t
 
 
 async def test_an_account_that_a_deprecation_overtakes_begins_with_what_replaces_its_model(users: Documents) -> None:
-    deprecated = users_subscriptions()["model.deprecated"]
+    deprecated = users_subscriptions(live_config())["model.deprecated"]
     request = CreateUserRequest(username="ada@example.org", settings=UserSettings(default_model="a"))
     outbox = Outbox("users", users, InProcessBus(), replica="me")
 
     async def register(unit: Unit) -> object:
-        return await create_user(unit, outbox, request, "a hash")
+        return await create_user(unit, outbox, live_config(), request, "a hash")
 
     await overtaken(users, register, lambda: handle(users, deprecated, A_TO_B))
 

@@ -38,6 +38,7 @@ from services.operations.retries import take_back
 from services.operations.settings import OperationsSettings
 from services.operations.subscribers import subscriptions
 from services.operations.worker import Report, Worker
+from tests.unit.configured import system_configs
 
 ALICE = Caller(user_id="alice")
 SETTINGS = OperationsSettings(operation_interval=0.01, operation_lease=15, operation_retries=2)
@@ -198,7 +199,7 @@ class TestThreadDeleted:
             await create(documents, f"op_{number:03}")
         await create(documents, "op_other", "thread_2")
 
-        handle = subscriptions(unheard())["thread.deleted"]
+        handle = subscriptions(unheard(), system_configs(documents))["thread.deleted"]
         event = ThreadDeleted(thread_id="thread_1", user_id="alice")
         progress: str | None = ""
         steps = 0

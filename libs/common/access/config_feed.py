@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from llmchat.operations.v1.operations_service_pb2 import GetSystemConfigRequest
 
-from libs.common.access.limits import CountedLimits
+from libs.common.access.live_config import LiveConfig
 
 if TYPE_CHECKING:
     from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceAsyncStub
@@ -15,13 +15,13 @@ CHANNEL = "system_config"
 
 
 class FollowedConfig:
-    """Keeps `limits` up to date with the system configuration."""
+    """Keeps `config` up to date with the system configuration."""
 
-    what = "what the limits are"
+    what = "what the configuration is"
     channel = CHANNEL
 
-    def __init__(self, limits: CountedLimits, operations: OperationsServiceAsyncStub) -> None:
-        self._limits = limits
+    def __init__(self, config: LiveConfig, operations: OperationsServiceAsyncStub) -> None:
+        self._config = config
         self._operations = operations
 
     def hear(self, hint: bytes) -> bool:
@@ -30,5 +30,4 @@ class FollowedConfig:
 
     async def look(self) -> None:
         """See `Followed.look`."""
-        config = await self._operations.GetSystemConfig(GetSystemConfigRequest())
-        self._limits.apply(config.limits)
+        self._config.apply(await self._operations.GetSystemConfig(GetSystemConfigRequest()))

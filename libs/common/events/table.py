@@ -36,6 +36,6 @@ EVENTS = MappingProxyType(
         "thread.title_wanted": EventType(TitleWanted, ("threads",), ("operations",)),
         "generation.finished": EventType(GenerationFinished, ("messages",), ("threads",)),
         "audit.recorded": EventType(AuditRecorded, ("users", "catalog", "operations"), ("operations",)),
-        "model.deprecated": EventType(ModelDeprecated, ("catalog",), ("users", "threads")),
+        "model.deprecated": EventType(ModelDeprecated, ("catalog",), ("users", "threads", "operations")),
     }
 )
