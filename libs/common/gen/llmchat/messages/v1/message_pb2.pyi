@@ -41,7 +41,7 @@ MESSAGE_STATUS_FAILED: MessageStatus
 MESSAGE_STATUS_CANCELLED: MessageStatus
 
 class Message(_message.Message):
-    __slots__ = ("id", "thread_id", "model_id", "user_id", "role", "content", "tokens", "status", "is_streaming", "temperature", "system_prompt", "context_tokens", "total_tokens", "generation_started_at", "generation_completed_at", "error", "created_at", "updated_at", "position", "generation", "question_id", "estimated_completion_time", "feedback", "html", "parent_id", "branch", "version_of", "version_ids", "input_tokens", "cost_nanos", "imported_from", "etag", "schema_version")
+    __slots__ = ("id", "thread_id", "model_id", "user_id", "role", "content", "tokens", "status", "is_streaming", "temperature", "system_prompt", "context_tokens", "total_tokens", "generation_started_at", "generation_completed_at", "error", "created_at", "updated_at", "position", "generation", "question_id", "estimated_completion_time", "feedback", "html", "parent_id", "branch", "version_of", "version_ids", "input_tokens", "estimated_tokens", "cost_nanos", "imported_from", "etag", "schema_version")
     ID_FIELD_NUMBER: _ClassVar[int]
     THREAD_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -71,6 +71,7 @@ class Message(_message.Message):
     VERSION_OF_FIELD_NUMBER: _ClassVar[int]
     VERSION_IDS_FIELD_NUMBER: _ClassVar[int]
     INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_TOKENS_FIELD_NUMBER: _ClassVar[int]
     COST_NANOS_FIELD_NUMBER: _ClassVar[int]
     IMPORTED_FROM_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
@@ -104,11 +105,12 @@ class Message(_message.Message):
     version_of: str
     version_ids: _containers.RepeatedScalarFieldContainer[str]
     input_tokens: int
+    estimated_tokens: int
     cost_nanos: int
     imported_from: str
     etag: str
     schema_version: int
-    def __init__(self, id: _Optional[str] = ..., thread_id: _Optional[str] = ..., model_id: _Optional[str] = ..., user_id: _Optional[str] = ..., role: _Optional[_Union[Role, str]] = ..., content: _Optional[str] = ..., tokens: _Optional[_Union[_tokens_pb2.Tokens, _Mapping]] = ..., status: _Optional[_Union[MessageStatus, str]] = ..., is_streaming: _Optional[bool] = ..., temperature: _Optional[float] = ..., system_prompt: _Optional[str] = ..., context_tokens: _Optional[int] = ..., total_tokens: _Optional[int] = ..., generation_started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., generation_completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[_Union[MessageError, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., position: _Optional[int] = ..., generation: _Optional[str] = ..., question_id: _Optional[str] = ..., estimated_completion_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., feedback: _Optional[_Union[Feedback, _Mapping]] = ..., html: _Optional[str] = ..., parent_id: _Optional[str] = ..., branch: _Optional[int] = ..., version_of: _Optional[str] = ..., version_ids: _Optional[_Iterable[str]] = ..., input_tokens: _Optional[int] = ..., cost_nanos: _Optional[int] = ..., imported_from: _Optional[str] = ..., etag: _Optional[str] = ..., schema_version: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., thread_id: _Optional[str] = ..., model_id: _Optional[str] = ..., user_id: _Optional[str] = ..., role: _Optional[_Union[Role, str]] = ..., content: _Optional[str] = ..., tokens: _Optional[_Union[_tokens_pb2.Tokens, _Mapping]] = ..., status: _Optional[_Union[MessageStatus, str]] = ..., is_streaming: _Optional[bool] = ..., temperature: _Optional[float] = ..., system_prompt: _Optional[str] = ..., context_tokens: _Optional[int] = ..., total_tokens: _Optional[int] = ..., generation_started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., generation_completed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., error: _Optional[_Union[MessageError, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., position: _Optional[int] = ..., generation: _Optional[str] = ..., question_id: _Optional[str] = ..., estimated_completion_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., feedback: _Optional[_Union[Feedback, _Mapping]] = ..., html: _Optional[str] = ..., parent_id: _Optional[str] = ..., branch: _Optional[int] = ..., version_of: _Optional[str] = ..., version_ids: _Optional[_Iterable[str]] = ..., input_tokens: _Optional[int] = ..., estimated_tokens: _Optional[int] = ..., cost_nanos: _Optional[int] = ..., imported_from: _Optional[str] = ..., etag: _Optional[str] = ..., schema_version: _Optional[int] = ...) -> None: ...
 
 class Feedback(_message.Message):
     __slots__ = ("rating", "helpful", "comments")

@@ -349,12 +349,14 @@ class ImportMessagesResponse(_message.Message):
     def __init__(self, imported: _Optional[int] = ...) -> None: ...
 
 class SummarizeRequest(_message.Message):
-    __slots__ = ("thread_id", "model_id")
+    __slots__ = ("thread_id", "model_id", "until_position")
     THREAD_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_POSITION_FIELD_NUMBER: _ClassVar[int]
     thread_id: str
     model_id: str
-    def __init__(self, thread_id: _Optional[str] = ..., model_id: _Optional[str] = ...) -> None: ...
+    until_position: int
+    def __init__(self, thread_id: _Optional[str] = ..., model_id: _Optional[str] = ..., until_position: _Optional[int] = ...) -> None: ...
 
 class SummarizeResponse(_message.Message):
     __slots__ = ("summary", "summary_tokens", "tokens_used")

@@ -140,6 +140,10 @@ class DeleteProviderKeyRequest(_message.Message):
     request_id: str
     def __init__(self, provider: _Optional[_Union[_user_pb2.KeyProvider, str]] = ..., request_id: _Optional[str] = ...) -> None: ...
 
+class GetUserSettingsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class ResolveProviderKeyRequest(_message.Message):
     __slots__ = ("provider",)
     PROVIDER_FIELD_NUMBER: _ClassVar[int]

@@ -108,6 +108,11 @@ class UsersServiceStub:
                 request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ResolveProviderKeyRequest.SerializeToString,
                 response_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ResolveProviderKeyResponse.FromString,
                 _registered_method=True)
+        self.GetUserSettings = channel.unary_unary(
+                '/llmchat.users.v1.UsersService/GetUserSettings',
+                request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.GetUserSettingsRequest.SerializeToString,
+                response_deserializer=llmchat_dot_users_dot_v1_dot_user__pb2.UserSettings.FromString,
+                _registered_method=True)
         self.ReportProviderKey = channel.unary_unary(
                 '/llmchat.users.v1.UsersService/ReportProviderKey',
                 request_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ReportProviderKeyRequest.SerializeToString,
@@ -260,6 +265,14 @@ class UsersServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetUserSettings(self, request, context):
+        """What the user that the service acts for has set: what is by default is left out, and so is everything of one who has no account. For the messages
+        service alone.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReportProviderKey(self, request, context):
         """That a provider has refused a key: it is shown as not valid until another one is stored. For the messages service alone.
         """
@@ -395,6 +408,11 @@ def add_UsersServiceServicer_to_server(servicer, server):
                     servicer.ResolveProviderKey,
                     request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ResolveProviderKeyRequest.FromString,
                     response_serializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.ResolveProviderKeyResponse.SerializeToString,
+            ),
+            'GetUserSettings': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUserSettings,
+                    request_deserializer=llmchat_dot_users_dot_v1_dot_users__service__pb2.GetUserSettingsRequest.FromString,
+                    response_serializer=llmchat_dot_users_dot_v1_dot_user__pb2.UserSettings.SerializeToString,
             ),
             'ReportProviderKey': grpc.unary_unary_rpc_method_handler(
                     servicer.ReportProviderKey,
@@ -821,6 +839,33 @@ class UsersService:
             '/llmchat.users.v1.UsersService/ResolveProviderKey',
             llmchat_dot_users_dot_v1_dot_users__service__pb2.ResolveProviderKeyRequest.SerializeToString,
             llmchat_dot_users_dot_v1_dot_users__service__pb2.ResolveProviderKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUserSettings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.users.v1.UsersService/GetUserSettings',
+            llmchat_dot_users_dot_v1_dot_users__service__pb2.GetUserSettingsRequest.SerializeToString,
+            llmchat_dot_users_dot_v1_dot_user__pb2.UserSettings.FromString,
             options,
             channel_credentials,
             insecure,

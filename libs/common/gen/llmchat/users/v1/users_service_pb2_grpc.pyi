@@ -70,6 +70,10 @@ class UsersServiceStub:
     """Overwrites and removes the caller's key for a provider; one that is not there is NOT_FOUND."""
     ResolveProviderKey: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.ResolveProviderKeyRequest, _users_service_pb2.ResolveProviderKeyResponse]
     """The key by which the user that the service acts for talks to a provider. For the messages service alone."""
+    GetUserSettings: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.GetUserSettingsRequest, _user_pb2.UserSettings]
+    """What the user that the service acts for has set: what is by default is left out, and so is everything of one who has no account. For the messages
+    service alone.
+    """
     ReportProviderKey: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.ReportProviderKeyRequest, _empty_pb2.Empty]
     """That a provider has refused a key: it is shown as not valid until another one is stored. For the messages service alone."""
     ReencryptProviderKeys: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.ReencryptProviderKeysRequest, _users_service_pb2.ReencryptProviderKeysResponse]
@@ -128,6 +132,10 @@ class UsersServiceAsyncStub(UsersServiceStub):
     """Overwrites and removes the caller's key for a provider; one that is not there is NOT_FOUND."""
     ResolveProviderKey: _aio.UnaryUnaryMultiCallable[_users_service_pb2.ResolveProviderKeyRequest, _users_service_pb2.ResolveProviderKeyResponse]  # type: ignore[assignment]
     """The key by which the user that the service acts for talks to a provider. For the messages service alone."""
+    GetUserSettings: _aio.UnaryUnaryMultiCallable[_users_service_pb2.GetUserSettingsRequest, _user_pb2.UserSettings]  # type: ignore[assignment]
+    """What the user that the service acts for has set: what is by default is left out, and so is everything of one who has no account. For the messages
+    service alone.
+    """
     ReportProviderKey: _aio.UnaryUnaryMultiCallable[_users_service_pb2.ReportProviderKeyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """That a provider has refused a key: it is shown as not valid until another one is stored. For the messages service alone."""
     ReencryptProviderKeys: _aio.UnaryUnaryMultiCallable[_users_service_pb2.ReencryptProviderKeysRequest, _users_service_pb2.ReencryptProviderKeysResponse]  # type: ignore[assignment]
@@ -267,6 +275,16 @@ class UsersServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_users_service_pb2.ResolveProviderKeyResponse, _abc.Awaitable[_users_service_pb2.ResolveProviderKeyResponse]]:
         """The key by which the user that the service acts for talks to a provider. For the messages service alone."""
+
+    @_abc_1.abstractmethod
+    def GetUserSettings(
+        self,
+        request: _users_service_pb2.GetUserSettingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_user_pb2.UserSettings, _abc.Awaitable[_user_pb2.UserSettings]]:
+        """What the user that the service acts for has set: what is by default is left out, and so is everything of one who has no account. For the messages
+        service alone.
+        """
 
     @_abc_1.abstractmethod
     def ReportProviderKey(

@@ -110,7 +110,7 @@ class Removal(_message.Message):
     def __init__(self, message_id: _Optional[str] = ..., model_id: _Optional[str] = ..., branches: _Optional[_Iterable[int]] = ..., from_position: _Optional[int] = ..., until_position: _Optional[int] = ...) -> None: ...
 
 class Summary(_message.Message):
-    __slots__ = ("id", "thread_id", "model_id", "user_id", "text", "tokens", "branch", "until_position", "created_at", "schema_version")
+    __slots__ = ("id", "thread_id", "model_id", "user_id", "text", "tokens", "branch", "until_position", "created_at", "wanted_branch", "wanted_position", "schema_version")
     ID_FIELD_NUMBER: _ClassVar[int]
     THREAD_ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_ID_FIELD_NUMBER: _ClassVar[int]
@@ -120,6 +120,8 @@ class Summary(_message.Message):
     BRANCH_FIELD_NUMBER: _ClassVar[int]
     UNTIL_POSITION_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    WANTED_BRANCH_FIELD_NUMBER: _ClassVar[int]
+    WANTED_POSITION_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
     id: str
     thread_id: str
@@ -130,8 +132,10 @@ class Summary(_message.Message):
     branch: int
     until_position: int
     created_at: _timestamp_pb2.Timestamp
+    wanted_branch: int
+    wanted_position: int
     schema_version: int
-    def __init__(self, id: _Optional[str] = ..., thread_id: _Optional[str] = ..., model_id: _Optional[str] = ..., user_id: _Optional[str] = ..., text: _Optional[str] = ..., tokens: _Optional[int] = ..., branch: _Optional[int] = ..., until_position: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., schema_version: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., thread_id: _Optional[str] = ..., model_id: _Optional[str] = ..., user_id: _Optional[str] = ..., text: _Optional[str] = ..., tokens: _Optional[int] = ..., branch: _Optional[int] = ..., until_position: _Optional[int] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., wanted_branch: _Optional[int] = ..., wanted_position: _Optional[int] = ..., schema_version: _Optional[int] = ...) -> None: ...
 
 class ExternalAnswer(_message.Message):
     __slots__ = ("id", "model_id", "user_id", "claimant", "created_at", "schema_version")
