@@ -13,7 +13,7 @@ from llmchat.threads.v1.thread_pb2 import Thread, ThreadSettings
 from libs.common.clock import timestamp, wall_clock
 from libs.common.store.decorators.journaled import JOURNAL, Journaled
 from libs.common.store.memory import MemoryStore
-from libs.common.store.port import CollectionSpec, Index, Put, Store
+from libs.common.store.port import CollectionSpec, Index, Put, Store, TextIndex
 from libs.common.store.sqlite import SqliteStore
 
 THREADS = CollectionSpec(
@@ -25,6 +25,7 @@ THREADS = CollectionSpec(
         Index(("user_id",), "total_messages"),
         Index((), "title"),
     ),
+    text=TextIndex("user_id", {"title": 2, "settings.tags": 1, "models.summary": 1}),
 )
 LEASES = CollectionSpec("leases", Lease, "lease", (Index(("holder",), "expires_at"),))
 NOTES = CollectionSpec("notes", JournalEntry, "note", (Index(("collection",), "revision"),), journaled=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from libs.common.errors import Conflict, DomainError, Unavailable
 from libs.common.store.memory import MemoryStore
-from libs.common.store.port import CollectionSpec, M, Put, Query, Store, Stored, Write
+from libs.common.store.port import CollectionSpec, M, Put, Query, Search, Store, Stored, Write
 from tests.simulation.loop import OUTSIDE, settle
 from tests.simulation.weather import FREEZES
 
@@ -90,6 +90,10 @@ class SimulatedStore:
     async def count(self, query: Query[M]) -> int:
         """See `Store.count`."""
         return await self._read(lambda store: store.count(query))
+
+    async def search(self, search: Search[M]) -> list[Stored[M]]:
+        """See `Store.search`."""
+        return await self._read(lambda store: store.search(search))
 
     async def commit(self, writes: Sequence[Write]) -> None:
         """See `Store.commit`. What was handed in is carried out, whether its caller lives on, is cancelled or dies."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from google.protobuf.message import Message
 
 from libs.common.errors import Conflict, Unavailable
 from libs.common.store.fields import indexed_fields
-from libs.common.store.port import CollectionSpec, IndexValue, M, Put, Query, Stored, UnindexedQuery, Write
+from libs.common.store.port import CollectionSpec, IndexValue, M, Put, Query, Search, Stored, UnindexedQuery, Write
 from libs.common.store.rules import check_writes
+from libs.common.store.words import TextFields
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,9 @@ class _Row:
     revision: int
     body: bytes
     values: dict[str, IndexValue]
+    # What the text index holds: whose it is, and the words of each field.
+    within: IndexValue = ""
+    words: tuple[list[str], ...] = ()
 
 
 class MemoryStore:
@@ -32,6 +36,7 @@ class MemoryStore:
         """
         self._specs: dict[str, CollectionSpec[Message]] = {spec.name: spec for spec in specs}
         self._fields = {spec.name: indexed_fields(spec) for spec in specs}
+        self._texts = {spec.name: TextFields(spec, spec.text) for spec in specs if spec.text}
         self._rows: dict[str, dict[str, _Row]] = {spec.name: {} for spec in specs}
         self._closed = False
 
@@ -63,6 +68,18 @@ class MemoryStore:
         """How many documents the query's equalities or prefix hold."""
         return sum(1 for _ in self._places(query))
 
+    async def search(self, search: Search[M]) -> list[Stored[M]]:
+        """The documents that hold the words; each occurrence counts what its field weighs."""
+        self._check_open()
+        kind = search.spec.message
+        matches = [
+            (-weight, Stored(key, row.revision, row.body, kind))
+            for key, row in self._rows[search.spec.name].items()
+            if (weight := _weight(search, row))
+        ]
+        matches.sort(key=lambda match: (match[0], match[1].id))
+        return [stored for _, stored in matches[search.offset : search.offset + search.limit]]
+
     async def commit(self, writes: Sequence[Write]) -> None:
         """Checks every revision, then applies every write; nothing else runs in between."""
         self._check_open()
@@ -92,7 +109,11 @@ class MemoryStore:
             return None
         before = self._rows[write.collection].get(write.id)
         values = {field.path: field.read(write.message) for field in self._fields[write.collection]}
-        return _Row((before.revision if before else 0) + 1, write.message.SerializeToString(), values)
+        row = _Row((before.revision if before else 0) + 1, write.message.SerializeToString(), values)
+        text = self._texts.get(write.collection)
+        if text is None:
+            return row
+        return replace(row, within=text.within(write.message), words=tuple(text.words(write.message)))
 
     def _places(self, query: Query[M]) -> Iterable[tuple[Any, str]]:
         """(order value, id) of every document that the query holds; the value is None in id order."""
@@ -113,3 +134,16 @@ class MemoryStore:
     def _check_open(self) -> None:
         if self._closed:
             raise Unavailable("the store is closed")
+
+
+def _weight(search: Search[Any], row: _Row) -> float:
+    """How well a document matches; 0 where it does not."""
+    if row.within != search.within or search.spec.text is None:
+        return 0.0
+    *whole, last = search.words
+    weights = tuple(search.spec.text.fields.values())
+    counts = [
+        sum(weight * sum(map(matches, words)) for weight, words in zip(weights, row.words, strict=True))
+        for matches in (*(word.__eq__ for word in whole), lambda word: word.startswith(last))
+    ]
+    return sum(counts) if all(counts) else 0.0

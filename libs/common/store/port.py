@@ -10,7 +10,7 @@ number. Ids are 1 to 256 characters, any but NUL, compared by code point.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
@@ -46,6 +46,18 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
+class TextIndex:
+    """The words of each document, to be searched within the documents that have the same value at `within`.
+
+    `fields` are dotted proto paths, through repeated fields and through the values of maps, with what a word there
+    weighs: `TextIndex("user_id", {"title": 2, "models.summary": 1})`. What a word is: `words.words`.
+    """
+
+    within: str
+    fields: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionSpec(Generic[M]):
     """What a service declares of one collection it owns.
 
@@ -58,6 +70,7 @@ class CollectionSpec(Generic[M]):
     id_prefix: str = ""
     indexes: tuple[Index, ...] = ()
     journaled: bool = True
+    text: TextIndex | None = None
 
     @property
     def kind(self) -> str:
@@ -185,6 +198,34 @@ class Query(Generic[M]):
         return cls(spec, None, (), prefix, descending, cursor, _checked(limit))
 
 
+@dataclass(frozen=True, slots=True)
+class Search(Generic[M]):
+    """The documents of one owner that hold all of `words`; of the last one the beginning suffices.
+
+    Those that hold them more often, and where they weigh more, come first, by the engine's own measure; the id breaks
+    ties. `offset` passes over the first ones.
+    """
+
+    spec: CollectionSpec[M]
+    within: IndexValue
+    words: tuple[str, ...]
+    limit: int
+    offset: int = 0
+
+    @classmethod
+    def of(
+        cls, spec: CollectionSpec[M], within: IndexValue, words: Sequence[str], *, limit: int, offset: int = 0
+    ) -> Search[M]:
+        """A search of a collection that declares a text index.
+
+        Raises:
+            UnindexedQuery: it declares none, there are no words, or `limit` is out of range.
+        """
+        if spec.text is None or not words:
+            raise UnindexedQuery(f"{spec.name}: no text index is declared, or no word is searched")
+        return cls(spec, within, tuple(words), _checked(limit), offset)
+
+
 def _checked(limit: int) -> int:
     if not 1 <= limit <= MAX_PAGE:
         raise UnindexedQuery(f"limit {limit} is not within 1..{MAX_PAGE}")
@@ -213,6 +254,10 @@ class Store(Protocol):
 
     async def count(self, query: Query[M]) -> int:
         """How many documents the query's equalities or prefix hold; `after` and `limit` do not count."""
+        ...
+
+    async def search(self, search: Search[M]) -> list[Stored[M]]:
+        """At most `search.limit` documents, the best matches first; reads its own process's finished commits."""
         ...
 
     async def commit(self, writes: Sequence[Write]) -> None:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from libs.common.errors import Unavailable
-from libs.common.store.port import CollectionSpec, M, Query, Stored, Write
+from libs.common.store.port import CollectionSpec, M, Query, Search, Stored, UnindexedQuery, Write
 from libs.common.store.rules import check_writes
 from libs.common.store.sqlite_sharing import Turn, busy, patiently, pauses
 from libs.common.store.sqlite_tables import Table, quoted
@@ -29,6 +29,7 @@ _OPEN_PATIENCE = 60.0  # seconds: another process may be filling a new index
 _READ_PATIENCE = 1.0  # seconds: another process may be recovering the log
 _CHUNK = 500  # documents in one statement, at most
 _CACHED_STATEMENTS = 512
+_FORGETS = (3, 42)  # from here on FTS5 can zero the words of what is deleted
 
 
 class SqliteStore:
@@ -94,12 +95,20 @@ class SqliteStore:
         rows = await self._read(*self._tables[query.spec.name].counted(query))
         return int(rows[0][0]) if rows else 0
 
+    async def search(self, search: Search[M]) -> list[Stored[M]]:
+        """The documents that hold the words, the best matches by FTS5's bm25 first."""
+        text, kind = self._tables[search.spec.name].text, search.spec.message
+        if text is None:
+            raise UnindexedQuery(f"{search.spec.name}: the store was opened without a text index")
+        return [Stored(key, revision, body, kind) for key, revision, body in await self._read(*text.found(search))]
+
     async def commit(self, writes: Sequence[Write]) -> None:
         """Encodes the writes at once and hands them to the next group; a cancelled caller's writes go on."""
         self._check_open()
         check_writes(writes, self._specs)
         if writes:
-            await self._writer.hand_in([self._tables[write.collection].written(write) for write in writes])
+            tables = self._tables
+            await self._writer.hand_in([part for write in writes for part in tables[write.collection].written(write)])
 
     async def ping(self) -> None:
         """Returns when the file answers."""
@@ -180,7 +189,30 @@ def _prepare(connection: sqlite3.Connection, tables: Iterable[Table]) -> None:
             _fill(connection, table)
         for name in indexes.keys() - indexed:
             connection.execute(indexes[name])
+        _prepare_text(connection, table)
     connection.execute("COMMIT")
+
+
+def _prepare_text(connection: sqlite3.Connection, table: Table) -> None:
+    """Brings the text index to what is declared: one that is declared otherwise, or not any more, is dropped."""
+    name, text = f"{table.spec.name}.text", table.text
+    there = tuple(row[1] for row in connection.execute(f"PRAGMA table_info({quoted(name)})"))[2:]
+    if there == (text.columns if text else ()):
+        return
+    for old in (f"{table.spec.name}.words", name) if there else ():
+        connection.execute(f"DROP TABLE {quoted(old)}")
+    if text is None:
+        return
+    for statement in text.create:
+        connection.execute(statement)
+    if sqlite3.sqlite_version_info >= _FORGETS:
+        connection.execute(text.forget)
+    parse = table.spec.message.FromString
+    last = ""
+    while rows := connection.execute(table.bodies, (last, _CHUNK)).fetchall():
+        last = rows[-1][0]
+        for key, body in rows:
+            connection.execute(*text.written(key, parse(body)))
 
 
 def _fill(connection: sqlite3.Connection, table: Table) -> None:

@@ -15,8 +15,9 @@ from typing import Any
 from google.protobuf.message import Message
 
 from libs.common.store.fields import indexed_fields
-from libs.common.store.port import CollectionSpec, Index, IndexValue, Put, Query, UnindexedQuery, Write
+from libs.common.store.port import CollectionSpec, Delete, Index, IndexValue, Put, Query, UnindexedQuery, Write
 from libs.common.store.rules import prefix_end
+from libs.common.store.sqlite_text import TextTable
 
 _TYPES: dict[type[IndexValue], tuple[str, str]] = {
     bool: ("INTEGER", "0"),
@@ -53,6 +54,7 @@ class Table:
         """
         self.spec = spec
         self.name = quoted(spec.name)
+        self.text = TextTable(spec, spec.text, self.name) if spec.text else None
         self.fields = indexed_fields(spec)
         self._readers = tuple(field.read for field in self.fields)
         columns = [self.column(field.path) for field in self.fields]
@@ -106,8 +108,15 @@ class Table:
         """What the columns hold for a message, in the order of `fields`."""
         return tuple(read(message) for read in self._readers)
 
-    def written(self, write: Write) -> Statement:
-        """The statement of a write; the message is encoded here and not kept."""
+    def written(self, write: Write) -> list[Statement]:
+        """The statements of a write, its own first; the message is encoded here and not kept."""
+        statement = self._written(write)
+        if self.text is None or (isinstance(write, Delete) and write.if_revision == 0):
+            return [statement]
+        sql, values = self.text.written(write.id, write.message if isinstance(write, Put) else None)
+        return [statement, Statement(sql, values, None, write)]
+
+    def _written(self, write: Write) -> Statement:
         expected = None if write.if_revision is None else min(write.if_revision, _MAX_INTEGER)
         if isinstance(write, Put):
             values = (write.id, write.message.SerializeToString(), *self.field_values(write.message))

@@ -19,7 +19,7 @@ from libs.common.context import current_call
 from libs.common.errors import Conflict
 from libs.common.redaction import holds, is_unjournaled, without
 from libs.common.store.hlc import HybridClock
-from libs.common.store.port import CollectionSpec, M, Put, Query, Store, Stored, Write
+from libs.common.store.port import CollectionSpec, M, Put, Query, Search, Store, Stored, Write
 from libs.common.store.rules import check_writes
 
 JOURNAL = CollectionSpec("journal", JournalEntry, journaled=False)
@@ -68,6 +68,10 @@ class Journaled:
     async def count(self, query: Query[M]) -> int:
         """How many documents the query's equalities or prefix hold."""
         return await self._store.count(query)
+
+    async def search(self, search: Search[M]) -> list[Stored[M]]:
+        """The documents that hold the words, the best matches first."""
+        return await self._store.search(search)
 
     async def commit(self, writes: Sequence[Write]) -> None:
         """All of the writes and their entries, or none.

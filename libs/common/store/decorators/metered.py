@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from libs.common.store.port import CollectionSpec, Index, M, Query, Store, Stored, Write
+from libs.common.store.port import CollectionSpec, Index, M, Query, Search, Store, Stored, Write
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +66,14 @@ class Metered:
             return await self._store.count(query)
         finally:
             self._measure("count", (query.spec.name,), started, query.index)
+
+    async def search(self, search: Search[M]) -> list[Stored[M]]:
+        """The documents that hold the words, the best matches first."""
+        started = time.perf_counter()
+        try:
+            return await self._store.search(search)
+        finally:
+            self._measure("search", (search.spec.name,), started)
 
     async def commit(self, writes: Sequence[Write]) -> None:
         """All of the writes or none."""
