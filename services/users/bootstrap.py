@@ -45,6 +45,7 @@ async def bootstrap(process: Process) -> None:
     documents = await process.documents("users", COLLECTIONS, expiring=(SESSIONS, LOGIN_ATTEMPTS, REVOCATIONS))
     process.references("users", documents, REFERENCES)
     process.personal_data("users", documents, PERSONAL_DATA)
+    process.migrations("users", documents, ())
     channels = process.channels("users")
 
     async def user_deletion_acknowledged(unit: Unit, event: OutboxEvent, payload: Message) -> None:

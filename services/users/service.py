@@ -111,9 +111,6 @@ class UsersService:
     async def GetUserSettings(self, request: pb.GetUserSettingsRequest, call: Call) -> UserSettings:
         return await users.read_settings(self.documents, call.caller)
 
-    async def GetUserSettings(self, request: pb.GetUserSettingsRequest, call: Call) -> UserSettings:
-        return await users.read_settings(self.documents, call.caller)
-
     async def ReportProviderKey(self, request: pb.ReportProviderKeyRequest, call: Call) -> Empty:
         return await self.provider_keys.report(call, request)
 

@@ -108,12 +108,6 @@ async def read_settings(documents: Documents, caller: Caller) -> UserSettings:
     return UserSettings() if record is None else record.settings
 
 
-async def read_settings(documents: Documents, caller: Caller) -> UserSettings:
-    """What the caller has set themselves; nothing where they have no account."""
-    record = await documents.find(USERS, caller.user_id)
-    return UserSettings() if record is None else record.settings
-
-
 def username_id(username: str) -> str:
     """The id under which a username is unique: the SHA-256 of its form without case (NFKC, case-folded)."""
     folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", username).casefold())
