@@ -6,6 +6,7 @@ Costs are the makers' list prices in US dollars per 1,000 tokens. No model has v
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from llmchat.catalog.v1.model_config_pb2 import (
     API_KEY_TYPE_CLAUDE,
@@ -31,6 +32,18 @@ from llmchat.catalog.v1.model_config_pb2 import (
     ModelSpecs,
     ModelUi,
     TemperatureOptions,
+)
+
+# What their makers call them, where that is another name than ours.
+_VERSIONS = MappingProxyType(
+    {
+        "claude-4-opus": "claude-opus-4-20250514",
+        "claude-4-sonnet": "claude-sonnet-4-20250514",
+        "claude-3.7-sonnet": "claude-3-7-sonnet-20250219",
+        "claude-3.5-sonnet": "claude-3-5-sonnet-20241022",
+        "claude-3.5-haiku": "claude-3-5-haiku-20241022",
+        "gemini-2.5-flash-light": "gemini-2.5-flash-lite",
+    }
 )
 
 
@@ -105,6 +118,7 @@ def _cloud(
             requests_per_day=1_000,
             tokens_per_minute=40_000,
         ),
+        model_version=_VERSIONS.get(id, ""),
     )
 
 
@@ -115,6 +129,7 @@ def _gemma() -> ModelConfig:
         id="gemma2-2b-local",
         name="Gemma2 2B (Local)",
         provider=MODEL_PROVIDER_OLLAMA,
+        model_version="gemma2:2b",
         capabilities=ModelCapabilities(
             text=True, reasoning=True, coding=True, analysis=False, vision=False, function_calling=False
         ),

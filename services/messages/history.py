@@ -87,4 +87,5 @@ def _prompt(model: ModelConfig, answer: Message, newest_first: list[Turn]) -> Pr
         turns=turns,
         temperature=accepted_temperature(model, answer.temperature) if answer.HasField("temperature") else None,
         max_output_tokens=model.specs.max_output_tokens or None,
+        context_length=model.specs.context_length or None,
     )

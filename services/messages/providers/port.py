@@ -19,7 +19,8 @@ class Turn:
 class Prompt:
     """What a model is asked: oldest turn first, the question last. `temperature` is within 0..1, as stored.
 
-    `api_key` is whose key the provider is asked with, where it takes keys: of this prompt alone, and never shown.
+    `context_length` is the model's, in tokens. `api_key` is whose key the provider is asked with, where it takes keys:
+    of this prompt alone, and never shown.
     """
 
     model: str
@@ -27,6 +28,7 @@ class Prompt:
     turns: tuple[Turn, ...]
     temperature: float | None = None
     max_output_tokens: int | None = None
+    context_length: int | None = None
     api_key: str = field(default="", repr=False)
 
 
@@ -91,12 +93,13 @@ class Provider(Protocol):
 class Loader(Protocol):
     """A provider on this machine, which has its models fetched and loaded."""
 
-    def load(self, model: str) -> AsyncGenerator[float, None]:
-        """Fetches the model where it is missing and loads it into memory; tells how far it is, from 0 to 1.
+    def load(self, model: str, context_length: int) -> AsyncGenerator[float, None]:
+        """Fetches the model where it is missing and loads it into memory, with room for so many tokens. Tells how far
+        it is, from 0 to 1, and last that it is there: 1.
 
         Closing the iterator ends the fetching; what was fetched is kept, and not fetched again.
 
         Raises:
-            ProviderError: it has no such model, or fails.
+            ProviderError: it fails, or there is no such model to fetch (code MODEL_NOT_FOUND, which no answer has).
         """
         ...
