@@ -21,7 +21,8 @@ from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest
 from tests.integration.calling import refused
 from tests.integration.conftest import House, Person, open_house
 from tests.integration.watching import Seen, tokens_of, watch
-from tests.standins.openai_server import Reply, StandInOpenAI, serve_openai
+from tests.standins.openai_server import StandInOpenAI, serve_openai
+from tests.standins.provider_server import Reply
 
 SAID = [f"token {number} 👩\u200d🚀" for number in range(80)]
 TO_COME = [f"later {number} שלום" for number in range(30)]

@@ -28,7 +28,8 @@ from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest
 from tests.integration.calling import refused
 from tests.integration.conftest import Person, open_house
 from tests.integration.watching import Seen, tokens_of, watch
-from tests.standins.openai_server import Reply, StandInOpenAI, Then, serve_openai
+from tests.standins.openai_server import StandInOpenAI, serve_openai
+from tests.standins.provider_server import Reply, Then
 
 ANSWERS = Path(__file__).parents[1] / "data" / "conversations" / "mt_bench-answers-gpt-4.jsonl"
 MODEL = "gpt-4.1"
@@ -59,7 +60,7 @@ async def anna(
     """Somebody in a house whose OpenAI is the stand-in."""
     monkeypatch.setenv("LLMCHAT_OPENAI_API_KEY", KEY)
     monkeypatch.setenv("LLMCHAT_OPENAI_BASE_URL", openai.base_url)
-    monkeypatch.setenv("LLMCHAT_OPENAI_TIMEOUT", patience)
+    monkeypatch.setenv("LLMCHAT_PROVIDER_TIMEOUT", patience)
     async with open_house(tmp_path / "data") as house:
         yield await house.person()
 
@@ -76,10 +77,6 @@ async def ask(person: Person, thread_id: str, text: str, **fields: Any) -> Seen:
 
 async def stored(person: Person, seen: Seen) -> Message:
     return await person.messages.GetMessage(GetMessageRequest(id=seen.message_id))
-
-
-def said(request: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(message["role"], message["content"]) for message in request["messages"]]
 
 
 class TestAnswers:
@@ -108,10 +105,10 @@ class TestAnswers:
         message = await stored(anna, seen)
         assert tokens_of(message) == seen.tokens
         assert message.tokens.text == SCRIPTS * 2
-        assert said(openai.requests[0]) == [("user", ASKED)]
+        assert openai.turns(openai.requests[0]) == [("user", ASKED)]
 
     async def test_the_providers_own_count_is_kept(self, anna: Person, openai: StandInOpenAI) -> None:
-        openai.replies.append(Reply(["one ", "piece"], prompt_tokens=11, completion_tokens=7))
+        openai.replies.append(Reply(["one ", "piece"], input_tokens=11, output_tokens=7))
         assert (await stored(anna, await ask(anna, await new_thread(anna), "hello"))).total_tokens == 7
 
     async def test_an_answer_of_nothing_is_complete(self, anna: Person, openai: StandInOpenAI) -> None:
@@ -135,13 +132,13 @@ class TestPrompts:
         await ask(anna, thread_id, "Second?")
 
         first, second = openai.requests
-        assert openai.keys == [f"Bearer {KEY}"] * 2
+        assert openai.keys == [KEY] * 2
         assert (first["model"], first["stream"]) == (MODEL, True)
         assert first["stream_options"] == {"include_usage": True}
         assert first["temperature"] == pytest.approx(0.8), "stored within 0..1, OpenAI's range is 0..2"
         assert "temperature" not in second
-        assert said(first) == [("system", "Be brief."), ("user", "First?")]
-        assert said(second) == [("user", "First?"), ("assistant", "A first answer."), ("user", "Second?")]
+        assert openai.turns(first) == [("system", "Be brief."), ("user", "First?")]
+        assert openai.turns(second) == [("user", "First?"), ("assistant", "A first answer."), ("user", "Second?")]
 
     async def test_another_models_messages_are_not_its_history(self, anna: Person, openai: StandInOpenAI) -> None:
         openai.replies.append(Reply(["Fine."]))
@@ -150,7 +147,7 @@ class TestPrompts:
             anna.messages.SendMessage(SendMessageRequest(thread_id=thread_id, model_id="echo", content="to echo"))
         )
         await ask(anna, thread_id, "to GPT")
-        assert said(openai.requests[0]) == [("user", "to GPT")]
+        assert openai.turns(openai.requests[0]) == [("user", "to GPT")]
 
     async def test_a_long_history_is_cut_to_the_models_context(self, anna: Person, openai: StandInOpenAI) -> None:
         # GPT-5 takes 400,000 tokens, of which it may need 128,000 to answer; these are 25,000 tokens each.
@@ -161,7 +158,7 @@ class TestPrompts:
             request = SendMessageRequest(thread_id=thread_id, model_id="gpt-5", content=text)
             seen = await watch(anna.messages.SendMessage(request))
 
-        history = said(openai.requests[-1])
+        history = openai.turns(openai.requests[-1])
         sent = [text for role, text in history if role == "user"]
         assert sent == texts[-10:], "the newest that fit, in their order, the question last"
         estimate = sum(-(-len(text) // 4) for _, text in history)
@@ -193,7 +190,7 @@ class TestFailures:
             (Reply(PARTIAL, Then.CUT), "PROVIDER_ERROR"),
             (Reply(PARTIAL, Then.NOTHING), "PROVIDER_ERROR"),
             (Reply(PARTIAL, Then.SILENCE), "TIMEOUT"),
-            (Reply(PARTIAL, finish_reason="content_filter"), "REFUSED"),
+            (Reply(PARTIAL, Then.REFUSED), "REFUSED"),
         ],
         ids=lambda value: f"{value.status}-{value.then.name}" if isinstance(value, Reply) else value,
     )

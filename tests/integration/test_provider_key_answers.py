@@ -26,7 +26,8 @@ from tests.integration.calling import refused
 from tests.integration.conftest import House, Person, open_house
 from tests.integration.provider_keys import acting_for, change, shown, store
 from tests.integration.watching import watch
-from tests.standins.openai_server import Reply, StandInOpenAI, Then, serve_openai
+from tests.standins.openai_server import StandInOpenAI, serve_openai
+from tests.standins.provider_server import Reply, Then
 
 INSTALLATIONS = "sk-of-the-installation"
 ADAS = "sk-proj-canary-of-ada" + "a" * 40
@@ -75,11 +76,6 @@ async def ask(person: Person, thread_id: str = "") -> Message:
     return await person.messages.GetMessage(GetMessageRequest(id=seen.message_id))
 
 
-def used(openai: StandInOpenAI) -> list[str]:
-    """The keys that came along, in turn."""
-    return [key.removeprefix("Bearer ") for key in openai.keys]
-
-
 class TestWhoseKey:
     async def test_ones_own_before_the_installations(self, ada: Person, openai: StandInOpenAI) -> None:
         openai.replies.extend(Reply(["ok"]) for _ in range(3))
@@ -88,7 +84,7 @@ class TestWhoseKey:
         assert (await ask(ada)).status == MESSAGE_STATUS_COMPLETE
         await ada.users.DeleteProviderKey(DeleteProviderKeyRequest(provider=KEY_PROVIDER_OPENAI))
         await ask(ada)
-        assert used(openai) == [INSTALLATIONS, ADAS, INSTALLATIONS]
+        assert openai.keys == [INSTALLATIONS, ADAS, INSTALLATIONS]
 
     async def test_each_persons_own(self, house: House, ada: Person, openai: StandInOpenAI) -> None:
         eve = await account(house, "eve@example.org")
@@ -96,7 +92,7 @@ class TestWhoseKey:
         await store(eve, EVES)
         openai.replies.extend(Reply(["ok"], cuts=[7]) for _ in range(20))
         await asyncio.gather(*(ask(person) for _ in range(10) for person in (ada, eve)))
-        assert sorted(used(openai)) == [ADAS] * 10 + [EVES] * 10
+        assert sorted(openai.keys) == [ADAS] * 10 + [EVES] * 10
 
     async def test_that_of_the_moment_in_which_the_answer_begins(self, ada: Person, openai: StandInOpenAI) -> None:
         openai.replies += [Reply(["first"], held=["!"]), Reply(["second"])]
@@ -109,7 +105,7 @@ class TestWhoseKey:
         await store(ada, EVES)
         openai.released.set()
         assert (await first).status == (await waiting).status == MESSAGE_STATUS_COMPLETE
-        assert used(openai) == [ADAS, EVES]
+        assert openai.keys == [ADAS, EVES]
 
     async def test_a_title_is_asked_for_with_it_too(self, house: House, ada: Person, openai: StandInOpenAI) -> None:
         await store(ada, ADAS)
@@ -119,7 +115,7 @@ class TestWhoseKey:
         async with acting_for(house, ada, "operations") as operations:
             request = SuggestTitleRequest(thread_id=thread_id, model_id="gpt-4.1")
             assert (await operations.messages.SuggestTitle(request)).title == "A title"
-        assert used(openai) == [ADAS, ADAS]
+        assert openai.keys == [ADAS, ADAS]
 
     async def test_what_the_sdk_finds_in_the_environment_does_not_go_along(
         self, tmp_path: Path, openai: StandInOpenAI, monkeypatch: pytest.MonkeyPatch
@@ -149,7 +145,7 @@ class TestRefusedKeys:
         assert (message.status, message.error.code) == (MESSAGE_STATUS_FAILED, "AUTHENTICATION")
         assert not (await status(ada)).is_valid
         assert (await ask(ada)).status == MESSAGE_STATUS_COMPLETE
-        assert used(openai) == [ADAS, INSTALLATIONS]
+        assert openai.keys == [ADAS, INSTALLATIONS]
         assert "canary" not in str(message.error) + caplog.text
 
     async def test_a_title_marks_it_too(self, house: House, ada: Person, openai: StandInOpenAI) -> None:

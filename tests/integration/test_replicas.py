@@ -31,7 +31,8 @@ from tests.integration.calling import eventually, refused
 from tests.integration.conftest import House, Person, connected, open_house
 from tests.integration.tables import tables
 from tests.integration.watching import Seen, tokens_of, watch
-from tests.standins.openai_server import Reply, StandInOpenAI, serve_openai
+from tests.standins.openai_server import StandInOpenAI, serve_openai
+from tests.standins.provider_server import Reply
 
 SAID = [f"token {number} 👩\u200d🚀" for number in range(60)]
 TO_COME = [f"later {number} שלום" for number in range(60)]

@@ -33,7 +33,8 @@ from libs.common.errors import Precondition
 from tests.integration.calling import refused
 from tests.integration.conftest import House, Person, open_house
 from tests.integration.watching import Seen, tokens_of, watch
-from tests.standins.openai_server import Reply, StandInOpenAI, serve_openai
+from tests.standins.openai_server import StandInOpenAI, serve_openai
+from tests.standins.provider_server import Reply
 
 # At 200 words a second: long enough to be met while it runs, short enough to wait for.
 LONG = " ".join(f"word{number}" for number in range(100))

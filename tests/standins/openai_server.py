@@ -1,160 +1,82 @@
-"""A stand-in for an OpenAI-compatible server: streamed chat completions over real HTTP, well or badly."""
+"""A stand-in for an OpenAI-compatible server: streamed chat completions, in the published format."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from enum import Enum
-from itertools import cycle
+from types import MappingProxyType
 from typing import Any
 
-from aiohttp import web
+from tests.standins.provider_server import Reply, StandInProvider, Then, ToolCall, Wire, serve
 
-MODEL_NAME = "gpt-stand-in"
-WHOLE = (65536,)
-
-
-class Then(Enum):
-    """What follows the last piece of an answer."""
-
-    DONE = "the finish reason, the usage and [DONE]"
-    NOTHING = "the stream ends without a finish reason"
-    ERROR = "an error object in place of a chunk"
-    CUT = "the connection breaks in the middle of a line"
-    SILENCE = "nothing, for as long as the caller waits"
+_MODEL = "gpt-stand-in"
+_FINISH_REASONS = MappingProxyType({Then.DONE: "stop", Then.LENGTH: "length", Then.REFUSED: "content_filter"})
 
 
-@dataclass(frozen=True)
-class Reply:
-    """How one request is answered.
+class OpenAIWire(Wire):
+    """Server-sent events, with text as it is: OpenAI escapes nothing but what JSON must."""
 
-    `pieces` are the deltas, empty ones included; those of `held` follow once the stand-in is `released`. `cuts` are the
-    sizes in bytes of the HTTP chunks that the stream is written in, over and over. With another `status` than 200 the
-    answer is that error, with the code `error`.
-    """
+    torn = b'data: {"id": "chatcmpl-1", "cho'
 
-    pieces: Sequence[str] = ()
-    then: Then = Then.DONE
-    held: Sequence[str] = ()
-    finish_reason: str = "stop"
-    cuts: Sequence[int] = WHOLE
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    status: int = 200
-    error: str = ""
+    def beginning(self) -> Iterator[bytes]:
+        yield _delta(role="assistant", content="")
+
+    def text(self, piece: str) -> Iterator[bytes]:
+        yield _delta(content=piece)
+
+    def tool_call(self, call: ToolCall) -> Iterator[bytes]:
+        function = {"name": call.name, "arguments": ""}
+        yield _delta(tool_calls=[{"index": 0, "id": "call_1", "type": "function", "function": function}])
+        for part in call.arguments:
+            yield _delta(tool_calls=[{"index": 0, "function": {"arguments": part}}])
+
+    def error(self) -> Iterator[bytes]:
+        yield _data({"error": {"message": "the server had an error", "type": "server_error"}})
+
+    def ending(self) -> Iterator[bytes]:
+        yield _event(choices=[{"index": 0, "delta": {}, "finish_reason": _FINISH_REASONS[self.reply.then]}])
+        read, written = self.reply.input_tokens, self.reply.output_tokens
+        if read is not None and written is not None:
+            counted = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+            yield _event(choices=[], usage=counted)
+        yield b"data: [DONE]\n\n"
 
 
-class StandInOpenAI:
-    """Answers each request with the next of `replies` and keeps what it was asked."""
+class StandInOpenAI(StandInProvider):
+    """Chat completions and the list of models."""
 
-    def __init__(self) -> None:
-        self.base_url = ""
-        self.replies: deque[Reply] = deque()
-        self.requests: list[dict[str, Any]] = []
-        self.keys: list[str] = []
-        self.headers: list[dict[str, str]] = []
-        # Set once a caller has closed its connection before the answer's end.
-        self.left = asyncio.Event()
-        self.released = asyncio.Event()
-        self._runner: web.AppRunner | None = None
+    base_path = "/v1"
+    answer_path = "/v1/chat/completions"
+    models_path = "/v1/models"
+    wire = OpenAIWire
 
-    async def start(self) -> None:
-        """Serves on a free port."""
-        app = web.Application(client_max_size=2**24)
-        app.router.add_post("/v1/chat/completions", self.complete)
-        self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0]
-        self.base_url = f"http://{host}:{port}/v1"
+    def key_of(self, headers: Mapping[str, str]) -> str:
+        return headers["Authorization"].removeprefix("Bearer ")
 
-    async def stop(self) -> None:
-        """Closes the port and every connection."""
-        if self._runner is not None:
-            await self._runner.cleanup()
+    def turns(self, request: Mapping[str, Any]) -> list[tuple[str, str]]:
+        return [(message["role"], message["content"]) for message in request["messages"]]
 
-    async def complete(self, request: web.Request) -> web.StreamResponse:
-        """POST /v1/chat/completions."""
-        self.requests.append(await request.json())
-        self.keys.append(request.headers["Authorization"])
-        self.headers.append(dict(request.headers))
-        reply = self.replies.popleft()
-        if reply.status != 200:
-            # Servers repeat what they were given; so nothing of this text may go further.
-            error = {"message": f"refused: {self.keys[-1]}", "type": "error", "code": reply.error or None}
-            return web.json_response({"error": error}, status=reply.status)
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await response.prepare(request)
-        try:
-            await self._stream(request, response, reply)
-        except (asyncio.CancelledError, ConnectionError):
-            self.left.set()
-            raise
-        return response
+    def refusal(self, reply: Reply, text: str) -> dict[str, Any]:
+        return {"error": {"message": text, "type": "error", "code": reply.error or None}}
 
-    async def _stream(self, request: web.Request, response: web.StreamResponse, reply: Reply) -> None:
-        sizes = cycle(reply.cuts)
-        await _write(response, _beginning(reply), sizes)
-        if reply.held:
-            await self.released.wait()
-        await _write(response, _ending(reply), sizes)
-        if reply.then is Then.CUT and request.transport is not None:
-            await response.write(b'data: {"id": "chatcmpl-1", "cho')
-            request.transport.abort()
-        elif reply.then is Then.SILENCE:
-            await asyncio.Event().wait()
+    def models(self) -> dict[str, Any]:
+        return {"object": "list", "data": [{"id": _MODEL, "object": "model", "created": 1, "owned_by": "nobody"}]}
 
 
 @asynccontextmanager
 async def serve_openai() -> AsyncIterator[StandInOpenAI]:
     """The stand-in on a free port."""
-    stand_in = StandInOpenAI()
-    await stand_in.start()
-    try:
+    async with serve(StandInOpenAI()) as stand_in:
         yield stand_in
-    finally:
-        await stand_in.stop()
 
 
-async def _write(response: web.StreamResponse, lines: Iterator[bytes], sizes: Iterator[int]) -> None:
-    body = b"".join(lines)
-    start = 0
-    while start < len(body):
-        size = next(sizes)
-        await response.write(body[start : start + size])
-        # Lets the part leave by itself: parts that are written together are read together.
-        await asyncio.sleep(0)
-        start += size
-
-
-# The server-sent events, with text as it is: OpenAI escapes nothing but what JSON must.
-def _beginning(reply: Reply) -> Iterator[bytes]:
-    yield _event(choices=[{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}])
-    yield from map(_delta, reply.pieces)
-
-
-def _ending(reply: Reply) -> Iterator[bytes]:
-    yield from map(_delta, reply.held)
-    if reply.then is Then.ERROR:
-        yield _data({"error": {"message": "the server had an error", "type": "server_error"}})
-    if reply.then is Then.DONE:
-        yield _event(choices=[{"index": 0, "delta": {}, "finish_reason": reply.finish_reason}])
-        total = reply.prompt_tokens + reply.completion_tokens
-        counted = {"prompt_tokens": reply.prompt_tokens, "completion_tokens": reply.completion_tokens}
-        yield _event(choices=[], usage={**counted, "total_tokens": total})
-        yield b"data: [DONE]\n\n"
-
-
-def _delta(piece: str) -> bytes:
-    return _event(choices=[{"index": 0, "delta": {"content": piece}, "finish_reason": None}])
+def _delta(**delta: Any) -> bytes:
+    return _event(choices=[{"index": 0, "delta": delta, "finish_reason": None}])
 
 
 def _event(**fields: Any) -> bytes:
-    fixed = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": MODEL_NAME}
+    fixed = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": _MODEL}
     return _data({**fixed, **fields})
 
 

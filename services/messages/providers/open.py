@@ -23,7 +23,7 @@ Providers = Mapping[ModelProvider, Provider]
 
 def open_providers(settings: MessagesSettings, users: UsersServiceAsyncStub) -> Providers:
     """All that there are; those that take keys ask `users` for people's own."""
-    openai = OpenAIProvider(settings.openai_base_url, settings.openai_timeout)
+    openai = OpenAIProvider(settings.openai_base_url, settings.provider_timeout)
     return {
         MODEL_PROVIDER_ECHO: EchoProvider(settings.echo_tokens_per_second),
         MODEL_PROVIDER_OPENAI: KeyedProvider(openai, ProviderKeys(users, KEY_PROVIDER_OPENAI, settings.openai_api_key)),
