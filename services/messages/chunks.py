@@ -36,6 +36,14 @@ async def create_fence(unit: Unit, message: Message) -> bool:
     return True
 
 
+async def create_first_fence(unit: Unit, message: Message) -> bool:
+    """Stages a fence in the place of the first chunk; False where that is taken."""
+    if await unit.query(Query.by_id(CHUNKS, _prefix(message), limit=1)):
+        return False
+    unit.create(CHUNKS, Chunk(id=_chunk_id(message, 1), first_seq=1, is_fence=True))
+    return True
+
+
 async def read_tokens(documents: Documents, message: Message, after_seq: int) -> list[str]:
     """All stored tokens after the one numbered `after_seq`, while the generation runs.
 

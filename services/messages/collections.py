@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmchat.messages.stored.v1.stream_pb2 import Chunk, Conversation
+from llmchat.messages.stored.v1.stream_pb2 import Chunk, Conversation, ExternalAnswer
 from llmchat.messages.v1.message_pb2 import Message
 
 from libs.common.store.port import CollectionSpec, Index
@@ -14,5 +14,9 @@ MESSAGES = CollectionSpec(
 CHUNKS = CollectionSpec("message_chunks", Chunk, journaled=False)
 # A person's, in an order that no message moves.
 CONVERSATIONS = CollectionSpec("conversations", Conversation, indexes=(Index(("user_id",), "id"),))
+# Who writes which answer outside; what is written is in the message and its chunks.
+EXTERNAL_ANSWERS = CollectionSpec(
+    "external_answers", ExternalAnswer, indexes=(Index(("model_id", "claimant"), "created_at"),), journaled=False
+)
 
-COLLECTIONS = (MESSAGES, CHUNKS, CONVERSATIONS)
+COLLECTIONS = (MESSAGES, CHUNKS, CONVERSATIONS, EXTERNAL_ANSWERS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -23,7 +24,7 @@ from libs.common.failpoints import Failpoints
 from services.messages.chunks import MAX_CHUNK_TOKENS, create_chunk
 from services.messages.hub import Hub, LiveTokens
 from services.messages.leases import WriterLease
-from services.messages.providers.port import Prompt, Provider, ProviderError, Usage
+from services.messages.providers.port import ProviderError, Usage
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +47,12 @@ CANCELLED = Outcome(MESSAGE_STATUS_CANCELLED)
 INTERRUPTED = Outcome(MESSAGE_STATUS_FAILED, "INTERRUPTED", "the process that wrote this answer ended")
 # Another process ends the answer, or has ended it: this one stores and says nothing more.
 TAKEN_OVER = Outcome(MESSAGE_STATUS_UNSPECIFIED)
+# Who writes it outside has gone without an end, and may come back: what was said is stored, and the claim is kept.
+LEFT = Outcome(MESSAGE_STATUS_UNSPECIFIED, "LEFT")
+
+
+class Leave(Exception):
+    """Raised by an answer's pieces in place of an end: more of them may come over another stream."""
 
 
 class Generation:
@@ -84,17 +91,24 @@ class Generation:
         if self._collecting is not None:
             self._collecting.cancel()
 
-    async def run(self, provider: Provider, prompt: Prompt) -> Outcome:
+    def go_on_after(self, tokens: Sequence[str]) -> None:
+        """Has `run` go on behind what is stored already."""
+        self.tokens = list(tokens)
+        self.stored = len(self.tokens)
+        self._characters = sum(map(len, self.tokens))
+
+    async def run(self, pieces: AsyncGenerator[str | Usage, None]) -> Outcome:
         """Collects and stores until the provider, a limit or `stop` ends it, or it turns out to be taken over.
 
         Raises:
             Unavailable: the store does not take the tokens.
         """
-        self._collecting = asyncio.create_task(self._collect(provider, prompt))
+        self._collecting = asyncio.create_task(self._collect(pieces))
         try:
             while True:
                 await self._arrived.wait()
-                if self._outcome is not None:
+                # What is left without an end is stored whole: no end takes the rest along.
+                if self._outcome is not None and (self._outcome is not LEFT or self.stored == len(self.tokens)):
                     return self._outcome
                 if self.stored and self._linger:
                     await asyncio.sleep(self._linger)
@@ -109,9 +123,8 @@ class Generation:
             with suppress(asyncio.CancelledError):
                 await self._collecting
 
-    async def _collect(self, provider: Provider, prompt: Prompt) -> None:
+    async def _collect(self, pieces: AsyncGenerator[str | Usage, None]) -> None:
         total_tokens = None
-        pieces = provider.stream(prompt)
         try:
             async for piece in pieces:
                 if isinstance(piece, Usage):
@@ -126,6 +139,8 @@ class Generation:
                 self._characters += len(piece)
                 self._arrived.set()
             self._end(Outcome(MESSAGE_STATUS_COMPLETE, total_tokens=total_tokens))
+        except Leave:
+            self._end(LEFT)
         except ProviderError as error:
             self._end(Outcome(MESSAGE_STATUS_FAILED, error.code, error.text))
         except Exception:

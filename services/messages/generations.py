@@ -104,7 +104,8 @@ class Generations:
 
     def start(self, answer: Message) -> None:
         """Generates an answer whose beginning is committed."""
-        lease = WriterLease(self._documents, answer, self._lease_seconds)
+        begun_at = milliseconds(answer.generation_started_at)
+        lease = WriterLease(self._documents, answer.id, answer.generation, self._lease_seconds, begun_at)
         generation = Generation(
             answer, self._documents, self._hub, lease, linger=self._linger, failpoints=self._failpoints
         )
@@ -202,7 +203,7 @@ class Generations:
             prompt, answer.context_tokens = await build_prompt(self._documents, model, answer)
         except DomainError as error:
             return failure(error)
-        return await generation.run(provider, prompt)
+        return await generation.run(provider.stream(prompt))
 
     async def _end(
         self, message_id: str, outcome: Outcome, tokens: list[str] | None = None, *, only_abandoned: bool = False

@@ -23,16 +23,20 @@ from services.messages.hints import Hints
 _ATTEMPTS = 50
 # Seconds, times the attempts so far.
 _PAUSE = 0.001
+# Holds the leases of answers that are written outside, whichever replica their tokens reach.
+GENERATOR = "generator"
 
 
 class WriterLease:
     """A writer's lease on its generation, by the writer's own clock. Where that is wrong, the fence stops it."""
 
-    def __init__(self, documents: Documents, answer: Message, seconds: float) -> None:
+    def __init__(self, documents: Documents, message_id: str, attempt: str, seconds: float, taken_at: int) -> None:
+        """`attempt` is the lease's; `taken_at` is in milliseconds of the epoch."""
+        self.attempt = attempt
         self._documents = documents
-        self._answer = answer
+        self._message_id = message_id
         self._seconds = seconds
-        self._ends_at = self._end_from(milliseconds(answer.generation_started_at))
+        self._ends_at = self._end_from(taken_at)
 
     async def is_held(self) -> bool:
         """Whether this process may go on writing; a lease that has run out is renewed, unless it was lost."""
@@ -42,7 +46,7 @@ class WriterLease:
         """Prolongs the lease; False where it was lost: the answer was taken over, or has ended."""
 
         async def work(unit: Unit) -> bool:
-            return await renew_lease(unit, self._answer.id, self._answer.generation, self._seconds)
+            return await renew_lease(unit, self._message_id, self.attempt, self._seconds)
 
         now = self._documents.clock()
         held = await self._documents.unit(work)
@@ -78,7 +82,7 @@ class Takeover:
     def is_abandoned(self, lease: Lease) -> bool:
         """Whether the process that holds the lease is dead, or counts as dead."""
         has_run_out = milliseconds(lease.expires_at) <= self._documents.clock()
-        return has_run_out or (self._exclusive and lease.holder not in ("", self._replica))
+        return has_run_out or (self._exclusive and lease.holder not in ("", GENERATOR, self._replica))
 
     async def stop_writer(self, answer: Message, *, only_abandoned: bool) -> bool:
         """Returns once nobody stores tokens of `answer` any more, and so nobody announces any.
@@ -112,7 +116,11 @@ class Takeover:
                 await asyncio.sleep(random.uniform(0, _PAUSE * attempt))  # noqa: S311 # jitter
                 continue
             self._failpoints.reach("after_fence_before_end")
-            self._hints.tell_writer(writer, answer.id)
+            if writer == GENERATOR:
+                # Its stream may have come to any of the replicas.
+                self._hints.tell_all(answer.id)
+            else:
+                self._hints.tell_writer(writer, answer.id)
             return True
         raise Contended("the answer is written faster than it can be stopped: try again")
 

@@ -10,7 +10,8 @@ from llmchat.store.v1.lease_pb2 import Lease
 
 from libs.common.documents.system import LEASES
 from libs.common.integrity.references import KindSpec, References, ReferenceSpec
-from services.messages.collections import CHUNKS, CONVERSATIONS, MESSAGES
+from services.messages.collections import CHUNKS, CONVERSATIONS, EXTERNAL_ANSWERS, MESSAGES
+from services.messages.leases import GENERATOR
 from services.messages.rules import has_ended
 
 
@@ -44,6 +45,7 @@ REFERENCES = References(
         KindSpec("unfinished answer", MESSAGES, lambda message: not has_ended(message)),
         KindSpec("generation", LEASES, _is_under_way),
         KindSpec("fence's lease", LEASES),
+        KindSpec("external answer", EXTERNAL_ANSWERS),
     ),
     references=(
         ReferenceSpec(CONVERSATIONS, "thread", lambda conversation: _if(_is_alive(conversation), conversation.id)),
@@ -60,5 +62,8 @@ REFERENCES = References(
         ReferenceSpec(CHUNKS, "generation", lambda chunk: _if(not chunk.is_fence, _message_of(chunk))),
         ReferenceSpec(CHUNKS, "fence's lease", lambda chunk: _if(chunk.is_fence, _message_of(chunk))),
         ReferenceSpec(LEASES, "message", lambda lease: _if(_is_under_way(lease), lease.id)),
+        # Without the one nobody could claim the answer, without the other nobody would end it.
+        ReferenceSpec(LEASES, "external answer", lambda lease: _if(lease.holder == GENERATOR, lease.id)),
+        ReferenceSpec(EXTERNAL_ANSWERS, "generation", lambda external: (external.id,)),
     ),
 )

@@ -9,8 +9,9 @@ from typing import Any
 
 from google.protobuf.message import Message as AnyMessage
 from llmchat.catalog.v1.model_config_pb2 import ModelConfig
-from llmchat.messages.stored.v1.stream_pb2 import Chunk, Conversation, Turns
+from llmchat.messages.stored.v1.stream_pb2 import Chunk, Conversation, ExternalAnswer, Turns
 from llmchat.messages.v1.message_pb2 import MESSAGE_STATUS_GENERATING, ROLE_ASSISTANT, Message
+from llmchat.operations.stored.v1.unended_operation_pb2 import UnendedOperation
 from llmchat.operations.v1.operation_pb2 import OPERATION_STATUS_COMPLETED, Operation
 from llmchat.store.v1.lease_pb2 import Lease
 from llmchat.threads.v1.thread_pb2 import Thread
@@ -21,8 +22,9 @@ from libs.common.clock import timestamp, wall_clock
 from libs.common.documents.system import LEASES
 from libs.common.store.port import CollectionSpec
 from services.catalog.collections import MODELS
-from services.messages.collections import CHUNKS, CONVERSATIONS, MESSAGES
-from services.operations.collections import OPERATIONS
+from services.messages.collections import CHUNKS, CONVERSATIONS, EXTERNAL_ANSWERS, MESSAGES
+from services.messages.leases import GENERATOR
+from services.operations.collections import OPERATIONS, UNENDED_OPERATIONS
 from services.threads.collections import THREADS
 from services.users.collections import ACCESS_KEYS, IDENTITIES, SESSIONS, USERNAMES, USERS
 
@@ -154,6 +156,16 @@ PLANTS = {
         lambda life: life.answer_id,
     ),
     "a lease without its answer": Plant("messages", LEASES, lease, "message", lambda life: "planted"),
+    "an answer for generators outside that nobody would end": Plant(
+        "messages", EXTERNAL_ANSWERS, lambda life: ExternalAnswer(id="planted"), "generation", lambda life: "planted"
+    ),
+    "a generator's lease on an answer that no generator could claim": Plant(
+        "messages",
+        LEASES,
+        lambda life: Lease(id=life.answer_id, holder=GENERATOR, expires_at=timestamp(wall_clock() + 3_600_000)),
+        "external answer",
+        lambda life: life.answer_id,
+    ),
     "a model replaced by none there is": Plant(
         "catalog", MODELS, lambda life: ModelConfig(id="planted", replacement_id="gone"), "model"
     ),
@@ -168,6 +180,18 @@ PLANTS = {
     ),
     "an operation with an unknown model": Plant(
         "operations", OPERATIONS, lambda life: operation(life, model_id="gone"), "model"
+    ),
+    "a mark of an operation that has ended": Plant(
+        "operations",
+        UNENDED_OPERATIONS,
+        lambda life: UnendedOperation(id="planted", operation_id="gone", user_id=life.user_id),
+        "unended operation",
+    ),
+    "a mark of an operation without its person": Plant(
+        "operations",
+        UNENDED_OPERATIONS,
+        lambda life: UnendedOperation(id="planted", user_id="gone"),
+        "user",
     ),
     "a lease without its operation": Plant("operations", LEASES, lease, "operation", lambda life: "planted"),
 }

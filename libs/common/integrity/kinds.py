@@ -18,7 +18,10 @@ KINDS = MappingProxyType(
         "generation": "messages",
         # The same or, later, the reminder that a fence is to be removed.
         "fence's lease": "messages",
+        # Of an answer that waits for a generator outside, or is written by one, under the answer's id.
+        "external answer": "messages",
         "model": "catalog",
         "operation": "operations",
+        "unended operation": "operations",
     }
 )
