@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TypeVar
 
 from llmchat.events.v1.events_service_pb2 import (
+    CheckServiceRequest,
+    CheckServiceResponse,
     ListEventsRequest,
     ListEventsResponse,
     PullEventsRequest,
@@ -74,6 +77,23 @@ class EventsService:
             query = Query.by_id(OUTBOX, limit=limit)
         page = await documents.page(query, request.page_token, count=request.count_total)
         return page.answer(ListEventsResponse, "events")
+
+    async def CheckService(self, request: CheckServiceRequest, call: Call) -> CheckServiceResponse:
+        """How the service's store answers, and what waits in its outbox.
+
+        Raises:
+            NotFound: the service is not served here.
+            Unavailable: its store does not answer.
+        """
+        documents = _of(request.service, self._documents)
+        begun = time.perf_counter()
+        await documents.store.get(OUTBOX, "")
+        took = time.perf_counter() - begun
+        parked = await documents.store.count(Query.where(OUTBOX, order="next_attempt_at", is_parked=True))
+        waiting = await documents.store.count(Query.where(OUTBOX, order="next_attempt_at", is_parked=False))
+        return CheckServiceResponse(
+            store_latency_ms=took * 1000, unsettled_events=parked + waiting, parked_events=parked
+        )
 
     async def ReplayEvent(self, request: ReplayEventRequest, call: Call) -> OutboxEvent:
         """Delivers an event again.

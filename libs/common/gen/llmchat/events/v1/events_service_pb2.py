@@ -28,7 +28,7 @@ from llmchat.options.v1 import policy_pb2 as llmchat_dot_options_dot_v1_dot_poli
 from llmchat.store.v1 import outbox_pb2 as llmchat_dot_store_dot_v1_dot_outbox__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&llmchat/events/v1/events_service.proto\x12\x11llmchat.events.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fllmchat/options/v1/policy.proto\x1a\x1dllmchat/store/v1/outbox.proto\"\xae\x01\n\x11PullEventsRequest\x12\x18\n\x05owner\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1b\n\x08\x63onsumer\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x46\n\x10\x61\x63knowledgements\x18\x03 \x03(\x0b\x32!.llmchat.store.v1.AcknowledgementB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x1a\n\x08\x61\x66ter_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"Z\n\x12PullEventsResponse\x12-\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.llmchat.store.v1.OutboxEvent\x12\x15\n\rnext_after_id\x18\x02 \x01(\t\"\x93\x01\n\x11ListEventsRequest\x12\x18\n\x05owner\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x13\n\x0bparked_only\x18\x02 \x01(\x08\x12\x1c\n\tpage_size\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x13\n\x0b\x63ount_total\x18\x05 \x01(\x08\"\x84\x01\n\x12ListEventsResponse\x12-\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.llmchat.store.v1.OutboxEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"I\n\x12ReplayEventRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x32\xd8\x03\n\rEventsService\x12\x9e\x01\n\nPullEvents\x12$.llmchat.events.v1.PullEventsRequest\x1a%.llmchat.events.v1.PullEventsResponse\"C\x8a\xb5\x18?\n\x01\x05\x12\x05users\x12\x07threads\x12\x08messages\x12\x07\x63\x61talog\x12\noperations\x1a\x05\x65vent\"\x04list\x12\x96\x01\n\nListEvents\x12$.llmchat.events.v1.ListEventsRequest\x1a%.llmchat.events.v1.ListEventsResponse\";\x8a\xb5\x18\x1d\n\x02\x04\x05\x12\noperations\x1a\x05\x65vent\"\x04list\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/events/{owner}\x12\x8c\x01\n\x0bReplayEvent\x12%.llmchat.events.v1.ReplayEventRequest\x1a\x1d.llmchat.store.v1.OutboxEvent\"7\x8a\xb5\x18\x12\n\x01\x04\x1a\x05\x65vent\"\x06replay\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/events/{id}:replay:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&llmchat/events/v1/events_service.proto\x12\x11llmchat.events.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fllmchat/options/v1/policy.proto\x1a\x1dllmchat/store/v1/outbox.proto\"\xae\x01\n\x11PullEventsRequest\x12\x18\n\x05owner\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1b\n\x08\x63onsumer\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x46\n\x10\x61\x63knowledgements\x18\x03 \x03(\x0b\x32!.llmchat.store.v1.AcknowledgementB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x1a\n\x08\x61\x66ter_id\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"Z\n\x12PullEventsResponse\x12-\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.llmchat.store.v1.OutboxEvent\x12\x15\n\rnext_after_id\x18\x02 \x01(\t\"\x93\x01\n\x11ListEventsRequest\x12\x18\n\x05owner\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x13\n\x0bparked_only\x18\x02 \x01(\x08\x12\x1c\n\tpage_size\x18\x03 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x1c\n\npage_token\x18\x04 \x01(\tB\x08\xbaH\x05r\x03\x18\xd0\x0f\x12\x13\n\x0b\x63ount_total\x18\x05 \x01(\x08\"\x84\x01\n\x12ListEventsResponse\x12-\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.llmchat.store.v1.OutboxEvent\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x17\n\ntotal_size\x18\x03 \x01(\x03H\x00\x88\x01\x01\x42\r\n\x0b_total_size\"1\n\x13\x43heckServiceRequest\x12\x1a\n\x07service\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"a\n\x14\x43heckServiceResponse\x12\x18\n\x10store_latency_ms\x18\x01 \x01(\x01\x12\x18\n\x10unsettled_events\x18\x02 \x01(\x03\x12\x15\n\rparked_events\x18\x03 \x01(\x03\"I\n\x12ReplayEventRequest\x12\x16\n\x02id\x18\x01 \x01(\tB\n\xbaH\x07r\x05\x10\x01\x18\x80\x02\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\x32\xde\x04\n\rEventsService\x12\x9e\x01\n\nPullEvents\x12$.llmchat.events.v1.PullEventsRequest\x1a%.llmchat.events.v1.PullEventsResponse\"C\x8a\xb5\x18?\n\x01\x05\x12\x05users\x12\x07threads\x12\x08messages\x12\x07\x63\x61talog\x12\noperations\x1a\x05\x65vent\"\x04list\x12\x96\x01\n\nListEvents\x12$.llmchat.events.v1.ListEventsRequest\x1a%.llmchat.events.v1.ListEventsResponse\";\x8a\xb5\x18\x1d\n\x02\x04\x05\x12\noperations\x1a\x05\x65vent\"\x04list\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/events/{owner}\x12\x83\x01\n\x0c\x43heckService\x12&.llmchat.events.v1.CheckServiceRequest\x1a\'.llmchat.events.v1.CheckServiceResponse\"\"\x8a\xb5\x18\x1e\n\x01\x05\x12\noperations\x1a\x07service\"\x04read\x12\x8c\x01\n\x0bReplayEvent\x12%.llmchat.events.v1.ReplayEventRequest\x1a\x1d.llmchat.store.v1.OutboxEvent\"7\x8a\xb5\x18\x12\n\x01\x04\x1a\x05\x65vent\"\x06replay\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/events/{id}:replay:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -49,6 +49,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTEVENTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\006\032\004\030d(\000'
   _globals['_LISTEVENTSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTEVENTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\005r\003\030\320\017'
+  _globals['_CHECKSERVICEREQUEST'].fields_by_name['service']._loaded_options = None
+  _globals['_CHECKSERVICEREQUEST'].fields_by_name['service']._serialized_options = b'\272H\006r\004\020\001\030d'
   _globals['_REPLAYEVENTREQUEST'].fields_by_name['id']._loaded_options = None
   _globals['_REPLAYEVENTREQUEST'].fields_by_name['id']._serialized_options = b'\272H\007r\005\020\001\030\200\002'
   _globals['_REPLAYEVENTREQUEST'].fields_by_name['request_id']._loaded_options = None
@@ -57,6 +59,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENTSSERVICE'].methods_by_name['PullEvents']._serialized_options = b'\212\265\030?\n\001\005\022\005users\022\007threads\022\010messages\022\007catalog\022\noperations\032\005event\"\004list'
   _globals['_EVENTSSERVICE'].methods_by_name['ListEvents']._loaded_options = None
   _globals['_EVENTSSERVICE'].methods_by_name['ListEvents']._serialized_options = b'\212\265\030\035\n\002\004\005\022\noperations\032\005event\"\004list\202\323\344\223\002\024\022\022/v1/events/{owner}'
+  _globals['_EVENTSSERVICE'].methods_by_name['CheckService']._loaded_options = None
+  _globals['_EVENTSSERVICE'].methods_by_name['CheckService']._serialized_options = b'\212\265\030\036\n\001\005\022\noperations\032\007service\"\004read'
   _globals['_EVENTSSERVICE'].methods_by_name['ReplayEvent']._loaded_options = None
   _globals['_EVENTSSERVICE'].methods_by_name['ReplayEvent']._serialized_options = b'\212\265\030\022\n\001\004\032\005event\"\006replay\202\323\344\223\002\033\"\026/v1/events/{id}:replay:\001*'
   _globals['_PULLEVENTSREQUEST']._serialized_start=185
@@ -67,8 +71,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTEVENTSREQUEST']._serialized_end=601
   _globals['_LISTEVENTSRESPONSE']._serialized_start=604
   _globals['_LISTEVENTSRESPONSE']._serialized_end=736
-  _globals['_REPLAYEVENTREQUEST']._serialized_start=738
-  _globals['_REPLAYEVENTREQUEST']._serialized_end=811
-  _globals['_EVENTSSERVICE']._serialized_start=814
-  _globals['_EVENTSSERVICE']._serialized_end=1286
+  _globals['_CHECKSERVICEREQUEST']._serialized_start=738
+  _globals['_CHECKSERVICEREQUEST']._serialized_end=787
+  _globals['_CHECKSERVICERESPONSE']._serialized_start=789
+  _globals['_CHECKSERVICERESPONSE']._serialized_end=886
+  _globals['_REPLAYEVENTREQUEST']._serialized_start=888
+  _globals['_REPLAYEVENTREQUEST']._serialized_end=961
+  _globals['_EVENTSSERVICE']._serialized_start=964
+  _globals['_EVENTSSERVICE']._serialized_end=1570
 # @@protoc_insertion_point(module_scope)

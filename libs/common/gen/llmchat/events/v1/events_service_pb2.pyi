@@ -54,6 +54,22 @@ class ListEventsResponse(_message.Message):
     total_size: int
     def __init__(self, events: _Optional[_Iterable[_Union[_outbox_pb2.OutboxEvent, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., total_size: _Optional[int] = ...) -> None: ...
 
+class CheckServiceRequest(_message.Message):
+    __slots__ = ("service",)
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    def __init__(self, service: _Optional[str] = ...) -> None: ...
+
+class CheckServiceResponse(_message.Message):
+    __slots__ = ("store_latency_ms", "unsettled_events", "parked_events")
+    STORE_LATENCY_MS_FIELD_NUMBER: _ClassVar[int]
+    UNSETTLED_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    PARKED_EVENTS_FIELD_NUMBER: _ClassVar[int]
+    store_latency_ms: float
+    unsettled_events: int
+    parked_events: int
+    def __init__(self, store_latency_ms: _Optional[float] = ..., unsettled_events: _Optional[int] = ..., parked_events: _Optional[int] = ...) -> None: ...
+
 class ReplayEventRequest(_message.Message):
     __slots__ = ("id", "request_id")
     ID_FIELD_NUMBER: _ClassVar[int]

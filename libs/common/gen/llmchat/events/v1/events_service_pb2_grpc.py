@@ -46,6 +46,11 @@ class EventsServiceStub:
                 request_serializer=llmchat_dot_events_dot_v1_dot_events__service__pb2.ListEventsRequest.SerializeToString,
                 response_deserializer=llmchat_dot_events_dot_v1_dot_events__service__pb2.ListEventsResponse.FromString,
                 _registered_method=True)
+        self.CheckService = channel.unary_unary(
+                '/llmchat.events.v1.EventsService/CheckService',
+                request_serializer=llmchat_dot_events_dot_v1_dot_events__service__pb2.CheckServiceRequest.SerializeToString,
+                response_deserializer=llmchat_dot_events_dot_v1_dot_events__service__pb2.CheckServiceResponse.FromString,
+                _registered_method=True)
         self.ReplayEvent = channel.unary_unary(
                 '/llmchat.events.v1.EventsService/ReplayEvent',
                 request_serializer=llmchat_dot_events_dot_v1_dot_events__service__pb2.ReplayEventRequest.SerializeToString,
@@ -71,6 +76,13 @@ class EventsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckService(self, request, context):
+        """How a service's store answers, and how many of its events wait. For the look at the whole installation.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReplayEvent(self, request, context):
         """Delivers a parked event again, with all of its attempts before it. One that is not parked is delivered at once.
         """
@@ -90,6 +102,11 @@ def add_EventsServiceServicer_to_server(servicer, server):
                     servicer.ListEvents,
                     request_deserializer=llmchat_dot_events_dot_v1_dot_events__service__pb2.ListEventsRequest.FromString,
                     response_serializer=llmchat_dot_events_dot_v1_dot_events__service__pb2.ListEventsResponse.SerializeToString,
+            ),
+            'CheckService': grpc.unary_unary_rpc_method_handler(
+                    servicer.CheckService,
+                    request_deserializer=llmchat_dot_events_dot_v1_dot_events__service__pb2.CheckServiceRequest.FromString,
+                    response_serializer=llmchat_dot_events_dot_v1_dot_events__service__pb2.CheckServiceResponse.SerializeToString,
             ),
             'ReplayEvent': grpc.unary_unary_rpc_method_handler(
                     servicer.ReplayEvent,
@@ -152,6 +169,33 @@ class EventsService:
             '/llmchat.events.v1.EventsService/ListEvents',
             llmchat_dot_events_dot_v1_dot_events__service__pb2.ListEventsRequest.SerializeToString,
             llmchat_dot_events_dot_v1_dot_events__service__pb2.ListEventsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckService(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/llmchat.events.v1.EventsService/CheckService',
+            llmchat_dot_events_dot_v1_dot_events__service__pb2.CheckServiceRequest.SerializeToString,
+            llmchat_dot_events_dot_v1_dot_events__service__pb2.CheckServiceResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,6 +38,8 @@ class EventsServiceStub:
     """For a consumer: takes its acknowledgements in, then gives the owner's events that still wait for it."""
     ListEvents: _grpc.UnaryUnaryMultiCallable[_events_service_pb2.ListEventsRequest, _events_service_pb2.ListEventsResponse]
     """The unsettled events of one service, oldest first, page by page."""
+    CheckService: _grpc.UnaryUnaryMultiCallable[_events_service_pb2.CheckServiceRequest, _events_service_pb2.CheckServiceResponse]
+    """How a service's store answers, and how many of its events wait. For the look at the whole installation."""
     ReplayEvent: _grpc.UnaryUnaryMultiCallable[_events_service_pb2.ReplayEventRequest, _outbox_pb2.OutboxEvent]
     """Delivers a parked event again, with all of its attempts before it. One that is not parked is delivered at once."""
 
@@ -50,6 +52,8 @@ class EventsServiceAsyncStub(EventsServiceStub):
     """For a consumer: takes its acknowledgements in, then gives the owner's events that still wait for it."""
     ListEvents: _aio.UnaryUnaryMultiCallable[_events_service_pb2.ListEventsRequest, _events_service_pb2.ListEventsResponse]  # type: ignore[assignment]
     """The unsettled events of one service, oldest first, page by page."""
+    CheckService: _aio.UnaryUnaryMultiCallable[_events_service_pb2.CheckServiceRequest, _events_service_pb2.CheckServiceResponse]  # type: ignore[assignment]
+    """How a service's store answers, and how many of its events wait. For the look at the whole installation."""
     ReplayEvent: _aio.UnaryUnaryMultiCallable[_events_service_pb2.ReplayEventRequest, _outbox_pb2.OutboxEvent]  # type: ignore[assignment]
     """Delivers a parked event again, with all of its attempts before it. One that is not parked is delivered at once."""
 
@@ -71,6 +75,14 @@ class EventsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_events_service_pb2.ListEventsResponse, _abc.Awaitable[_events_service_pb2.ListEventsResponse]]:
         """The unsettled events of one service, oldest first, page by page."""
+
+    @_abc_1.abstractmethod
+    def CheckService(
+        self,
+        request: _events_service_pb2.CheckServiceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_events_service_pb2.CheckServiceResponse, _abc.Awaitable[_events_service_pb2.CheckServiceResponse]]:
+        """How a service's store answers, and how many of its events wait. For the look at the whole installation."""
 
     @_abc_1.abstractmethod
     def ReplayEvent(

@@ -27,7 +27,7 @@ from llmchat.options.v1 import secret_pb2 as llmchat_dot_options_dot_v1_dot_secr
 from llmchat.users.v1 import user_pb2 as llmchat_dot_users_dot_v1_dot_user__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"llmchat/users/stored/v1/user.proto\x12\x17llmchat.users.stored.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fllmchat/options/v1/secret.proto\x1a\x1bllmchat/users/v1/user.proto\"\x88\x04\n\nUserRecord\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x1b\n\rpassword_hash\x18\x04 \x01(\tB\x04\x90\xb5\x18\x01\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_login_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x08settings\x18\x08 \x01(\x0b\x32\x1e.llmchat.users.v1.UserSettings\x12,\n\x06status\x18\t \x01(\x0e\x32\x1c.llmchat.users.v1.UserStatus\x12\x19\n\x11suspension_reason\x18\n \x01(\t\x12\x10\n\x08is_admin\x18\x0b \x01(\x08\x12\x37\n\x08\x61pi_keys\x18\x0c \x01(\x0b\x32%.llmchat.users.stored.v1.ProviderKeys\x12*\n\x05usage\x18\r \x01(\x0b\x32\x1b.llmchat.users.v1.UserUsage\x12\x0c\n\x04\x65tag\x18\x0f \x01(\t\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"\xb0\x01\n\x0cProviderKeys\x12\x34\n\x06\x63laude\x18\x01 \x01(\x0b\x32$.llmchat.users.stored.v1.ProviderKey\x12\x34\n\x06openai\x18\x02 \x01(\x0b\x32$.llmchat.users.stored.v1.ProviderKey\x12\x34\n\x06google\x18\x03 \x01(\x0b\x32$.llmchat.users.stored.v1.ProviderKey\"\xc7\x01\n\x0bProviderKey\x12\x1f\n\rencrypted_key\x18\x01 \x01(\tB\x08\x90\xb5\x18\x01\x98\xb5\x18\x01\x12\x1a\n\x08key_hash\x18\x02 \x01(\tB\x08\x90\xb5\x18\x01\x98\xb5\x18\x01\x12-\n\tlast_used\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08is_valid\x18\x04 \x01(\x08\x12*\n\x06set_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06key_id\x18\x06 \x01(\t\"E\n\x0eUsernameRecord\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"llmchat/users/stored/v1/user.proto\x12\x17llmchat.users.stored.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fllmchat/options/v1/secret.proto\x1a\x1bllmchat/users/v1/user.proto\"\x8c\x04\n\nUserRecord\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x03 \x01(\t\x12\x1b\n\rpassword_hash\x18\x04 \x01(\tB\x04\x90\xb5\x18\x01\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x31\n\rlast_login_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x08settings\x18\x08 \x01(\x0b\x32\x1e.llmchat.users.v1.UserSettings\x12,\n\x06status\x18\t \x01(\x0e\x32\x1c.llmchat.users.v1.UserStatus\x12\x19\n\x11suspension_reason\x18\n \x01(\t\x12\x10\n\x08is_admin\x18\x0b \x01(\x08\x12\x37\n\x08\x61pi_keys\x18\x0c \x01(\x0b\x32%.llmchat.users.stored.v1.ProviderKeys\x12.\n\x05usage\x18\r \x01(\x0b\x32\x1b.llmchat.users.v1.UserUsageB\x02\x18\x01\x12\x0c\n\x04\x65tag\x18\x0f \x01(\t\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"]\n\x0bUsageRecord\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x05usage\x18\x02 \x01(\x0b\x32\x1b.llmchat.users.v1.UserUsage\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"\xb0\x01\n\x0cProviderKeys\x12\x34\n\x06\x63laude\x18\x01 \x01(\x0b\x32$.llmchat.users.stored.v1.ProviderKey\x12\x34\n\x06openai\x18\x02 \x01(\x0b\x32$.llmchat.users.stored.v1.ProviderKey\x12\x34\n\x06google\x18\x03 \x01(\x0b\x32$.llmchat.users.stored.v1.ProviderKey\"\xc7\x01\n\x0bProviderKey\x12\x1f\n\rencrypted_key\x18\x01 \x01(\tB\x08\x90\xb5\x18\x01\x98\xb5\x18\x01\x12\x1a\n\x08key_hash\x18\x02 \x01(\tB\x08\x90\xb5\x18\x01\x98\xb5\x18\x01\x12-\n\tlast_used\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08is_valid\x18\x04 \x01(\x08\x12*\n\x06set_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06key_id\x18\x06 \x01(\t\"E\n\x0eUsernameRecord\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,16 +36,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_USERRECORD'].fields_by_name['password_hash']._loaded_options = None
   _globals['_USERRECORD'].fields_by_name['password_hash']._serialized_options = b'\220\265\030\001'
+  _globals['_USERRECORD'].fields_by_name['usage']._loaded_options = None
+  _globals['_USERRECORD'].fields_by_name['usage']._serialized_options = b'\030\001'
   _globals['_PROVIDERKEY'].fields_by_name['encrypted_key']._loaded_options = None
   _globals['_PROVIDERKEY'].fields_by_name['encrypted_key']._serialized_options = b'\220\265\030\001\230\265\030\001'
   _globals['_PROVIDERKEY'].fields_by_name['key_hash']._loaded_options = None
   _globals['_PROVIDERKEY'].fields_by_name['key_hash']._serialized_options = b'\220\265\030\001\230\265\030\001'
   _globals['_USERRECORD']._serialized_start=159
-  _globals['_USERRECORD']._serialized_end=679
-  _globals['_PROVIDERKEYS']._serialized_start=682
-  _globals['_PROVIDERKEYS']._serialized_end=858
-  _globals['_PROVIDERKEY']._serialized_start=861
-  _globals['_PROVIDERKEY']._serialized_end=1060
-  _globals['_USERNAMERECORD']._serialized_start=1062
-  _globals['_USERNAMERECORD']._serialized_end=1131
+  _globals['_USERRECORD']._serialized_end=683
+  _globals['_USAGERECORD']._serialized_start=685
+  _globals['_USAGERECORD']._serialized_end=778
+  _globals['_PROVIDERKEYS']._serialized_start=781
+  _globals['_PROVIDERKEYS']._serialized_end=957
+  _globals['_PROVIDERKEY']._serialized_start=960
+  _globals['_PROVIDERKEY']._serialized_end=1159
+  _globals['_USERNAMERECORD']._serialized_start=1161
+  _globals['_USERNAMERECORD']._serialized_end=1230
 # @@protoc_insertion_point(module_scope)

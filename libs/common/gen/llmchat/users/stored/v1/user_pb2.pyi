@@ -44,6 +44,16 @@ class UserRecord(_message.Message):
     schema_version: int
     def __init__(self, id: _Optional[str] = ..., username: _Optional[str] = ..., display_name: _Optional[str] = ..., password_hash: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_login_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., settings: _Optional[_Union[_user_pb2.UserSettings, _Mapping]] = ..., status: _Optional[_Union[_user_pb2.UserStatus, str]] = ..., suspension_reason: _Optional[str] = ..., is_admin: _Optional[bool] = ..., api_keys: _Optional[_Union[ProviderKeys, _Mapping]] = ..., usage: _Optional[_Union[_user_pb2.UserUsage, _Mapping]] = ..., etag: _Optional[str] = ..., schema_version: _Optional[int] = ...) -> None: ...
 
+class UsageRecord(_message.Message):
+    __slots__ = ("id", "usage", "schema_version")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
+    SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    usage: _user_pb2.UserUsage
+    schema_version: int
+    def __init__(self, id: _Optional[str] = ..., usage: _Optional[_Union[_user_pb2.UserUsage, _Mapping]] = ..., schema_version: _Optional[int] = ...) -> None: ...
+
 class ProviderKeys(_message.Message):
     __slots__ = ("claude", "openai", "google")
     CLAUDE_FIELD_NUMBER: _ClassVar[int]
