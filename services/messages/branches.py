@@ -221,7 +221,7 @@ def remove(conversation: Conversation, message: Message, parent: Message | None)
         )
     )
     if was_shown and others:
-        shown = _holding(kept, others[-1])
+        shown = _branch(known, _standing_on(known, others[-1]))
         _activate(conversation, model_id, shown.number, shown.last_id)
     elif was_shown:
         parent_branch, parent_id = (parent.branch, parent.id) if parent is not None else (0, "")
@@ -263,10 +263,9 @@ def _following(known: Branches, message: Message) -> Iterator[int]:
             yield one.number
 
 
-def _holding(branches: list[Branch], message_id: str) -> Branch:
-    """The branch on which one of several versions stands."""
-    for one in branches:
-        if one.first_id == message_id:
-            return one
-    beside = next(one for one in branches if one.sibling_id == message_id)
-    return next(one for one in branches if one.number == beside.from_branch)
+def _standing_on(known: Branches, message_id: str) -> int:
+    """The number of the branch on which one of several versions stands."""
+    for one in known.branches:
+        if message_id == one.first_id:
+            return one.number
+    return next(one.from_branch for one in known.branches if message_id == one.sibling_id)
