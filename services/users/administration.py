@@ -14,6 +14,7 @@ from llmchat.users.v1.users_service_pb2 import (
     SuspendUserRequest,
 )
 
+from libs.common.access.live_config import LiveConfig
 from libs.common.audit import audit
 from libs.common.clock import timestamp
 from libs.common.context import Call
@@ -33,9 +34,10 @@ _PAGE = 20
 class Administration:
     """Lists, suspends, reactivates, and gives roles."""
 
-    def __init__(self, documents: Documents, outbox: Outbox, revocations: RevocationLog) -> None:
+    def __init__(self, documents: Documents, outbox: Outbox, revocations: RevocationLog, config: LiveConfig) -> None:
         self._documents = documents
         self._outbox = outbox
+        self._config = config
         self._revocations = revocations
 
     async def list(self, call: Call, request: ListUsersRequest) -> ListUsersResponse:
@@ -51,13 +53,13 @@ class Administration:
             return await self._named(request, size)
         newest = Query.where(USERS, order="created_at", descending=True, limit=size)
         page = await self._documents.page(newest, request.page_token, count=request.count_total)
-        return _answer(page.items, page.next_token, page.total)
+        return self._answer(page.items, page.next_token, page.total)
 
     async def _named(self, request: ListUsersRequest, size: int) -> ListUsersResponse:
         names = Query.by_id(USERNAMES, username_id(request.username), limit=size)
         page = await self._documents.page(names, request.page_token, count=request.count_total)
         stored = await self._documents.store.get_many(USERS, [name.user_id for name in page.items])
-        return _answer([one.message for one in stored], page.next_token, page.total)
+        return self._answer([one.message for one in stored], page.next_token, page.total)
 
     async def suspend(self, call: Call, request: SuspendUserRequest) -> User:
         """Shuts a person out; of one who is out already the reason is replaced.
@@ -74,7 +76,7 @@ class Administration:
             record.suspension_reason = request.reason
             await self._end_sign_ins(unit, record)
             audit(unit, self._outbox, "user.suspend", "user", record.id, user_id=record.id)
-            return _changed(unit, record)
+            return self._changed(unit, record)
 
         return await self._documents.once(call, request, User, suspend)
 
@@ -88,11 +90,11 @@ class Administration:
         async def reactivate(unit: Unit) -> User:
             record = await reachable_record(unit, call.caller, request.id)
             if record.status != USER_STATUS_SUSPENDED:
-                return view(record)
+                return view(self._config, record)
             record.status = USER_STATUS_ACTIVE
             record.suspension_reason = ""
             audit(unit, self._outbox, "user.reactivate", "user", record.id, user_id=record.id)
-            return _changed(unit, record)
+            return self._changed(unit, record)
 
         return await self._documents.once(call, request, User, reactivate)
 
@@ -108,30 +110,29 @@ class Administration:
         async def set_role(unit: Unit) -> User:
             record = await reachable_record(unit, call.caller, request.id)
             if record.is_admin == is_admin:
-                return view(record)
+                return view(self._config, record)
             _require_anothers(record, call)
             record.is_admin = is_admin
             # A token says which role it was issued for.
             await self._end_sign_ins(unit, record)
             audit(unit, self._outbox, "role.update", "user", record.id, user_id=record.id, changed_fields=["role"])
-            return _changed(unit, record)
+            return self._changed(unit, record)
 
         return await self._documents.once(call, request, User, set_role)
+
+    def _answer(self, records: Iterable[UserRecord], next_token: str, total: int | None) -> ListUsersResponse:
+        users = [view(self._config, one) for one in records]
+        return ListUsersResponse(users=users, next_page_token=next_token, total_size=total)
+
+    def _changed(self, unit: Unit, record: UserRecord) -> User:
+        record.updated_at.CopyFrom(timestamp(unit.now))
+        return view(self._config, unit.put(USERS, record))
 
     async def _end_sign_ins(self, unit: Unit, record: UserRecord) -> None:
         await remove_all(unit, SESSIONS, record.id)
         self._revocations.revoke(unit, f"user:{record.id}")
 
 
-def _answer(records: Iterable[UserRecord], next_token: str, total: int | None) -> ListUsersResponse:
-    return ListUsersResponse(users=[view(one) for one in records], next_page_token=next_token, total_size=total)
-
-
 def _require_anothers(record: UserRecord, call: Call) -> None:
     if record.id == call.caller.user_id:
         raise Precondition("an administrator does not do this to themselves", reason="OWN_ACCOUNT")
-
-
-def _changed(unit: Unit, record: UserRecord) -> User:
-    record.updated_at.CopyFrom(timestamp(unit.now))
-    return view(unit.put(USERS, record))

@@ -13,6 +13,7 @@ from llmchat.users.v1 import users_service_pb2
 
 from libs.common.crypto.passwords import Passwords
 from libs.common.documents.unit import Unit
+from libs.common.events.changes import Changes
 from libs.common.process import Process
 from services.users.access import AccessService
 from services.users.access_keys import AccessKeys
@@ -52,7 +53,7 @@ async def bootstrap(process: Process) -> None:
         await deletion.advance(unit, event, cast(UserDeleted, payload))
 
     outbox = process.outbox("users", documents, {"user.deleted": user_deletion_acknowledged})
-    process.consume("users", documents, channels, subscriptions(process.config))
+    process.consume("users", documents, channels, subscriptions())
 
     revocations = RevocationLog(process.revocations, process.bus, process.settings.token_life, process.clock)
     # Before anyone is served.
@@ -67,6 +68,7 @@ async def bootstrap(process: Process) -> None:
         revocations,
         process.tokens,
         RefreshTokens(process.keys.derive("refresh")),
+        process.config,
         token_life=int(process.settings.token_life),
         session_life=settings.session_life,
     )
@@ -85,6 +87,8 @@ async def bootstrap(process: Process) -> None:
         documents=documents,
         outbox=outbox,
         config=process.config,
+        # Nobody watches here: who remembers settings is told that they have changed.
+        changes=Changes(process.bus, "users", process.settings.pull_interval),
         operations=channels.stub("operations", OperationsServiceStub),
         passwords=passwords,
         deletion=deletion,
@@ -93,7 +97,7 @@ async def bootstrap(process: Process) -> None:
         password_change=PasswordChange(documents, outbox, passwords, throttle, sessions),
         provider_keys=ProviderKeys(documents, outbox, vault, ProviderKeyCheck(settings), rotation),
         access_keys=access_keys,
-        administration=Administration(documents, outbox, revocations),
+        administration=Administration(documents, outbox, revocations, process.config),
     )
     process.server.add(users_service_pb2.DESCRIPTOR.services_by_name["UsersService"], service)
     access = access_service_pb2.DESCRIPTOR.services_by_name["AccessService"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from llmchat.events.v1.events_pb2 import ModelDeprecated
 from llmchat.users.v1.user_pb2 import UserSettings
 
-from libs.common.access.live_config import LiveConfig
 from libs.common.clock import timestamp
 from libs.common.documents.portions import read_portion
 from libs.common.documents.tombstones import bury, living_successor
@@ -17,21 +16,23 @@ from services.users.collections import USERS
 _AFTER = "after "
 
 
-async def keep_in_use(unit: Unit, config: LiveConfig, settings: UserSettings) -> bool:
+async def keep_in_use(unit: Unit, settings: UserSettings) -> bool:
     """Moves a deprecated default model to what stands in its place; whether that changed anything.
 
-    Where nothing does it is the installation's default, and where that has ended too it stays: the person chooses.
+    Where nothing does, the person's own is unset: the system's default holds.
     """
     wanted = settings.default_model
-    for model_id in (wanted, config.current.defaults.model):
-        successor = await living_successor(unit, "model", model_id)
-        if successor:
-            settings.default_model = successor
-            break
-    return settings.default_model != wanted
+    if not wanted:
+        return False
+    successor = await living_successor(unit, "model", wanted)
+    if successor:
+        settings.default_model = successor
+    else:
+        settings.ClearField("default_model")
+    return successor != wanted
 
 
-async def leave_model(unit: Unit, config: LiveConfig, event: ModelDeprecated, progress: str) -> str | None:
+async def leave_model(unit: Unit, event: ModelDeprecated, progress: str) -> str | None:
     """Stages one step of moving people from a deprecated model to another; where to go on, None at the end.
 
     The first step buries the model, so that nobody prefers it any more; the others go through the accounts by id.
@@ -41,7 +42,7 @@ async def leave_model(unit: Unit, config: LiveConfig, event: ModelDeprecated, pr
         return _AFTER
     portion = await read_portion(unit, Query.by_id(USERS, after=progress.removeprefix(_AFTER)))
     for record in portion.documents:
-        if record.settings.default_model == event.model_id and await keep_in_use(unit, config, record.settings):
+        if record.settings.default_model == event.model_id and await keep_in_use(unit, record.settings):
             record.updated_at.CopyFrom(timestamp(unit.now))
             unit.put(USERS, record)
     return None if portion.is_last else _AFTER + portion.documents[-1].id

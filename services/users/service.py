@@ -16,6 +16,7 @@ from libs.common.context import Call
 from libs.common.crypto.passwords import Passwords
 from libs.common.documents.documents import Documents
 from libs.common.documents.unit import Unit
+from libs.common.events.changes import Changes
 from libs.common.events.outbox import Outbox
 from services.users import user as users
 from services.users.access_keys import AccessKeys
@@ -37,6 +38,7 @@ class UsersService:
     documents: Documents
     outbox: Outbox
     config: LiveConfig
+    changes: Changes
     operations: OperationsServiceAsyncStub
     passwords: Passwords
     deletion: Deletion
@@ -58,11 +60,11 @@ class UsersService:
         return await self.documents.once(call, request, User, create)
 
     async def GetUser(self, request: pb.GetUserRequest, call: Call) -> User:
-        return await users.read_user(self.documents, call.caller, request.id)
+        return await users.read_user(self.documents, self.config, call.caller, request.id)
 
     async def UpdateUser(self, request: pb.UpdateUserRequest, call: Call) -> User:
         async def update(unit: Unit) -> User:
-            return await users.update_user(unit, self.config, call.caller, request)
+            return await users.update_user(unit, self.changes, self.config, call.caller, request)
 
         return await self.documents.once(call, request, User, update)
 

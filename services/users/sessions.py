@@ -19,6 +19,7 @@ from llmchat.users.v1.users_service_pb2 import (
     RevokeSessionRequest,
 )
 
+from libs.common.access.live_config import LiveConfig
 from libs.common.audit import audit
 from libs.common.clock import milliseconds, timestamp
 from libs.common.context import Call, Caller
@@ -48,6 +49,7 @@ class Sessions:
         revocations: RevocationLog,
         tokens: Tokens,
         refresh_tokens: RefreshTokens,
+        config: LiveConfig,
         *,
         token_life: int,
         session_life: float,
@@ -58,6 +60,7 @@ class Sessions:
         revocations: by which the access tokens of a session end with it.
         tokens: issues access tokens.
         refresh_tokens: issues and reads the others.
+        config: by which the account is shown that a sign-in answers.
         token_life: of an access token, in seconds.
         session_life: of a session that is not refreshed, in seconds.
         """
@@ -66,6 +69,7 @@ class Sessions:
         self._revocations = revocations
         self._tokens = tokens
         self._refresh_tokens = refresh_tokens
+        self._config = config
         self._token_life = token_life
         self._session_ms = int(session_life * 1000)
 
@@ -116,7 +120,7 @@ class Sessions:
         return LoginResponse(
             access_token=access_token,
             expires_at=timestamp(expires_at),
-            user=view(record),
+            user=view(self._config, record),
             refresh_token=self._refresh_tokens.issue(session.id, session.refreshes),
             session=_view(session, session.id),
         )

@@ -7,16 +7,15 @@ from typing import cast
 from google.protobuf.message import Message
 from llmchat.events.v1.events_pb2 import ModelDeprecated
 
-from libs.common.access.live_config import LiveConfig
 from libs.common.documents.unit import Unit
 from libs.common.events.inbox import Handler
 from services.users.default_model import leave_model
 
 
-def subscriptions(config: LiveConfig) -> dict[str, Handler]:
+def subscriptions() -> dict[str, Handler]:
     """The handler of each event that the service consumes."""
 
     async def model_deprecated(unit: Unit, event: Message, progress: str) -> str | None:
-        return await leave_model(unit, config, cast(ModelDeprecated, event), progress)
+        return await leave_model(unit, cast(ModelDeprecated, event), progress)
 
     return {"model.deprecated": model_deprecated}

@@ -27,7 +27,9 @@ from libs.common.documents.documents import Documents
 from libs.common.documents.masks import apply_mask
 from libs.common.documents.unit import Unit, new_id, require_etag
 from libs.common.errors import AlreadyExists, Invalid, NotFound, Precondition
+from libs.common.events.changes import Changes
 from libs.common.events.outbox import Outbox
+from libs.common.events.remembered import SETTINGS
 from services.users.collections import USERNAMES, USERS
 from services.users.default_model import keep_in_use
 from services.users.stored_keys import status_of, stored_keys
@@ -54,14 +56,14 @@ async def create_user(
         password_hash=password_hash,
         created_at=timestamp(unit.now),
         updated_at=timestamp(unit.now),
-        settings=_with_defaults(config, request.settings),
+        settings=request.settings,
         status=USER_STATUS_ACTIVE,
     )
-    await keep_in_use(unit, config, record.settings)
+    await keep_in_use(unit, record.settings)
     unit.create(USERS, record)
     unit.create(USERNAMES, UsernameRecord(id=name_id, user_id=record.id))
     audit(unit, outbox, "user.create", "user", record.id, user_id=record.id)
-    return view(record)
+    return view(config, record)
 
 
 def require_registration(config: LiveConfig, caller: Caller) -> None:
@@ -74,17 +76,20 @@ def require_registration(config: LiveConfig, caller: Caller) -> None:
         raise Precondition("an administrator has to open the account", reason="REGISTRATION_CLOSED")
 
 
-async def read_user(documents: Documents, caller: Caller, id: str) -> User:
+async def read_user(documents: Documents, config: LiveConfig, caller: Caller, id: str) -> User:
     """The caller's account, by its id or as `me`; for an administrator anyone's.
 
     Raises:
         NotFound: there is none, or it is another person's.
     """
-    return view(await reachable_record(documents, caller, id))
+    return view(config, await reachable_record(documents, caller, id))
 
 
-async def update_user(unit: Unit, config: LiveConfig, caller: Caller, request: UpdateUserRequest) -> User:
-    """Stages the fields that the mask names; a setting that it names without a value gets its default.
+async def update_user(
+    unit: Unit, changes: Changes, config: LiveConfig, caller: Caller, request: UpdateUserRequest
+) -> User:
+    """Stages the fields that the mask names, and has those told who remember the settings; a setting that it names
+    without a value is the person's no more: the system's default holds.
 
     Raises:
         NotFound: there is no such account of the caller's.
@@ -96,10 +101,10 @@ async def update_user(unit: Unit, config: LiveConfig, caller: Caller, request: U
     apply_mask(request.update_mask, request.user, record, _CHANGEABLE)
     if not record.display_name:
         raise Invalid.field("user.display_name", "must be at least 1 character")
-    record.settings.CopyFrom(_with_defaults(config, record.settings))
-    await keep_in_use(unit, config, record.settings)
+    await keep_in_use(unit, record.settings)
     record.updated_at.CopyFrom(timestamp(unit.now))
-    return view(unit.put(USERS, record))
+    changes.tell(unit, SETTINGS, record.id)
+    return view(config, unit.put(USERS, record))
 
 
 async def read_settings(documents: Documents, caller: Caller) -> UserSettings:
@@ -114,15 +119,18 @@ def username_id(username: str) -> str:
     return hashlib.sha256(folded.encode()).hexdigest()
 
 
-def view(record: UserRecord) -> User:
-    """What the API shows of an account: all but the password's hash and the provider keys themselves."""
+def view(config: LiveConfig, record: UserRecord) -> User:
+    """What the API shows of an account: all but the password's hash and the provider keys themselves.
+
+    A setting that the person has not set is shown as the system's default.
+    """
     user = User(
         id=record.id,
         username=record.username,
         display_name=record.display_name,
         created_at=record.created_at,
         updated_at=record.updated_at,
-        settings=record.settings,
+        settings=_with_defaults(config, record.settings),
         status=record.status,
         suspension_reason=record.suspension_reason,
         role=USER_ROLE_ADMIN if record.is_admin else USER_ROLE_USER,

@@ -35,6 +35,7 @@ from services.users.sessions import Sessions
 from services.users.throttle import Throttle
 from services.users.user import username_id
 from tests.standins.accounts import ADA, PASSWORD
+from tests.unit.configured import live_config
 
 CALL = Call(method="/Login", address="192.0.2.1")
 
@@ -72,7 +73,9 @@ async def login(store: ToldStore, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     outbox = Outbox("users", documents, bus, replica="one")
     revocations = RevocationLog(Revocations(wall_clock), bus, 900, wall_clock)
     tokens, refresh_tokens = Tokens([b"t" * 32]), RefreshTokens([b"r" * 32])
-    sessions = Sessions(documents, outbox, revocations, tokens, refresh_tokens, token_life=900, session_life=900)
+    sessions = Sessions(
+        documents, outbox, revocations, tokens, refresh_tokens, live_config(), token_life=900, session_life=900
+    )
     older, passwords = Passwords(cost=4), Passwords(cost=6)
     hashed = await older.hash(PASSWORD)
 

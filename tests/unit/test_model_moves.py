@@ -115,7 +115,7 @@ async def test_people_end_at_the_last_one_in_every_order_of_steps(users: Documen
     ]
     await fill(users, *people)
 
-    await interleaved(users, users_subscriptions(live_config())["model.deprecated"], order)
+    await interleaved(users, users_subscriptions()["model.deprecated"], order)
 
     ended = [record.settings.default_model for record in await users.query(Query.by_id(USERS))]
     assert ended == [("c", "c", "c", "x")[n % 4] for n in range(MANY)]
@@ -185,7 +185,7 @@ async def test_a_move_that_another_deprecation_overtakes_moves_on_all_the_same(t
 
 
 async def test_an_account_that_a_deprecation_overtakes_begins_with_what_replaces_its_model(users: Documents) -> None:
-    deprecated = users_subscriptions(live_config())["model.deprecated"]
+    deprecated = users_subscriptions()["model.deprecated"]
     request = CreateUserRequest(username="ada@example.org", settings=UserSettings(default_model="a"))
     outbox = Outbox("users", users, InProcessBus(), replica="me")
 
