@@ -65,5 +65,7 @@ REFERENCES = References(
         # Without the one nobody could claim the answer, without the other nobody would end it.
         ReferenceSpec(LEASES, "external answer", lambda lease: _if(lease.holder == GENERATOR, lease.id)),
         ReferenceSpec(EXTERNAL_ANSWERS, "generation", lambda external: (external.id,)),
+        ReferenceSpec(EXTERNAL_ANSWERS, "user", lambda external: (external.user_id,)),
+        ReferenceSpec(EXTERNAL_ANSWERS, "model", lambda external: (external.model_id,)),
     ),
 )
