@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from llmchat.catalog.v1.catalog_service_pb2 import GetModelRequest
-from llmchat.catalog.v1.model_config_pb2 import ModelConfig
+from llmchat.catalog.v1.model_config_pb2 import ModelConfig, ModelProvider
 
 from libs.common.errors import Precondition
 from libs.common.events.bus import Bus
@@ -46,6 +46,10 @@ class Models:
             model = await self._catalog.GetModel(GetModelRequest(id=model_id))
             self._known[model_id] = (time.monotonic(), model)
         return model
+
+    def maker(self, provider: ModelProvider) -> Provider | None:
+        """Who makes the models of `provider`, whether they are available or not; None where nobody here does."""
+        return self._providers.get(provider)
 
     def provider(self, model: ModelConfig) -> Provider:
         """Who serves the model.

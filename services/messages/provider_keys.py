@@ -51,16 +51,24 @@ class ProviderKeys:
         try:
             own = await self._users.ResolveProviderKey(ResolveProviderKeyRequest(provider=self._provider))
         except NotFound:
-            if self._installations is None:
-                text = f"no key for {_MAKERS[self._provider]}: store one of your own with SetProviderKey"
-                raise ProviderError("PROVIDER_KEY_MISSING", text) from None
-            return Key(self._installations.get_secret_value())
+            return self.installations()
         except Precondition as error:
             raise ProviderError(error.reason, error.text) from error
         except DomainError as error:
             _log.warning("a provider key could not be looked up: %s", error.text)
             raise ProviderError("PROVIDER_KEY_UNAVAILABLE", "your keys cannot be looked up now: try again") from error
         return Key(own.api_key, own.key_hash)
+
+    def installations(self) -> Key:
+        """The installation's own key.
+
+        Raises:
+            ProviderError: it has none (code PROVIDER_KEY_MISSING).
+        """
+        if self._installations is None:
+            text = f"no key for {_MAKERS[self._provider]}: store one of your own with SetProviderKey"
+            raise ProviderError("PROVIDER_KEY_MISSING", text)
+        return Key(self._installations.get_secret_value())
 
     async def report(self, key: Key) -> None:
         """Tells the users service that the provider has refused `key`, where it is a person's own."""

@@ -47,6 +47,7 @@ from libs.common.documents.pages import PageAnswer
 from libs.common.documents.unit import Unit
 from services.messages.collections import MESSAGES
 from services.messages.generations import Generations
+from services.messages.makers import check_provider, pull_model
 from services.messages.models import Models
 from services.messages.reading import list_messages, read_message
 from services.messages.rendering import HtmlRenderer
@@ -124,10 +125,12 @@ class MessagesService:
         raise NotImplementedError
 
     async def CheckProvider(self, request: CheckProviderRequest, call: Call) -> CheckProviderResponse:
-        raise NotImplementedError
+        """How a maker of models is."""
+        return await check_provider(self._models, request)
 
     def PullModel(self, request: PullModelRequest, call: Call) -> AsyncGenerator[PullModelResponse, None]:
-        raise NotImplementedError
+        """Has a model fetched and loaded, and tells how far it is."""
+        return pull_model(self._models, request)
 
     async def CancelGeneration(self, request: CancelGenerationRequest, call: Call) -> Message:
         """Ends it, then shows it as it ended."""

@@ -30,8 +30,8 @@ class KeyedProvider:
             raise
 
     async def check(self, api_key: str) -> Health:
-        """See `Provider.check`."""
-        return await self._provider.check(api_key)
+        """See `Provider.check`: with the installation's key in place of none; also fails as its lookup does."""
+        return await self._provider.check(api_key or self._keys.installations().secret)
 
     async def close(self) -> None:
         """See `Provider.close`."""

@@ -19,17 +19,18 @@ T = TypeVar("T")
 _KEEP_ALIVE = "30m"
 # How much of loading a model is its fetching, at most: for the rest Ollama tells no progress.
 _FETCHING = 0.95
+# Of silence while a model is loaded, or checked once it is fetched: Ollama itself gives up after five minutes.
+_LOADING_SECONDS = 330
 # What the client raises, the last two for answers that are not in Ollama's form.
 _FAILURES = (ollama.ResponseError, httpx.HTTPError, ConnectionError, ValueError, TypeError, AttributeError)
 
 
 class OllamaProvider:
-    """Through the official client. `timeout` is in seconds of silence: no shorter than it takes to load a model."""
+    """Through the official client. `timeout` is in seconds of silence, in which a model may have to be loaded."""
 
     def __init__(self, base_url: str, timeout: float) -> None:
-        self._client = ollama.AsyncClient(
-            base_url, timeout=timeout, event_hooks={"response": [_split_at_line_feeds_alone]}
-        )
+        self._client = _client(base_url, timeout)
+        self._loading_client = _client(base_url, max(timeout, _LOADING_SECONDS))
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Usage, None]:
         """See `Provider.stream`. A model that Ollama has is loaded first where it is not in memory."""
@@ -66,7 +67,7 @@ class OllamaProvider:
                         answered = True
                         yield fraction * _FETCHING
             # Without a prompt it only loads; with other options than a prompt's it would be loaded again for that.
-            await self._client.generate(model, options=_options(context_length), keep_alive=_KEEP_ALIVE)
+            await self._loading_client.generate(model, options=_options(context_length), keep_alive=_KEEP_ALIVE)
         except _FAILURES as error:
             raise _loading_error(error, answered) from error
         yield 1.0
@@ -81,13 +82,14 @@ class OllamaProvider:
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._client.close()  # type: ignore[no-untyped-call]
+        for client in (self._client, self._loading_client):
+            await client.close()  # type: ignore[no-untyped-call]
 
     async def _fetch(self, model: str) -> AsyncGenerator[float, None]:
         """How much is fetched, of what is known so far that it takes: told anew whenever it is more."""
         sizes: dict[str, tuple[int, int]] = {}
         told, done = 0.0, False
-        steps = await self._client.pull(model, stream=True)
+        steps = await self._loading_client.pull(model, stream=True)
         async with _closing(steps):
             async for step in steps:
                 done = step.status == "success"
@@ -100,6 +102,10 @@ class OllamaProvider:
                     yield told
         if not done:
             raise _broken_off()
+
+
+def _client(base_url: str, timeout: float) -> ollama.AsyncClient:
+    return ollama.AsyncClient(base_url, timeout=timeout, event_hooks={"response": [_split_at_line_feeds_alone]})
 
 
 def _messages(prompt: Prompt) -> list[ollama.Message]:
