@@ -16,6 +16,7 @@ from llmchat.events.v1.events_service_pb2 import DESCRIPTOR as EVENTS_DESCRIPTOR
 from llmchat.events.v1.events_service_pb2 import PullEventsRequest, PullEventsResponse
 from llmchat.events.v1.events_service_pb2_grpc import EventsServiceStub
 from llmchat.integrity.v1.integrity_service_pb2 import DESCRIPTOR as INTEGRITY_DESCRIPTOR
+from llmchat.migrations.v1.migrations_service_pb2 import DESCRIPTOR as MIGRATIONS_DESCRIPTOR
 from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
 from llmchat.personal_data.v1.personal_data_service_pb2 import DESCRIPTOR as PERSONAL_DATA_DESCRIPTOR
 from ulid import ULID
@@ -51,6 +52,8 @@ from libs.common.failpoints import Failpoints
 from libs.common.folder import hold_folder
 from libs.common.integrity.references import References
 from libs.common.integrity.service import IntegrityService
+from libs.common.migrations.declaration import Migration
+from libs.common.migrations.service import MigrationsService
 from libs.common.personal_data.declaration import PersonalSpec
 from libs.common.personal_data.service import PersonalDataService
 from libs.common.rpc.channels import Channels
@@ -99,6 +102,7 @@ class Process:
         self.replica = f"{socket.gethostname()}.{str(ULID()).lower()}"
         self._events = EventsService()
         self._integrity = IntegrityService()
+        self._migrations = MigrationsService()
         self._personal_data = PersonalDataService()
         self.tokens = Tokens(keys.derive("tokens"), clock)
         self.revocations = Revocations(clock)
@@ -126,6 +130,7 @@ class Process:
         self.server.bind()
         self.server.add(EVENTS_DESCRIPTOR.services_by_name["EventsService"], self._events)
         self.server.add(INTEGRITY_DESCRIPTOR.services_by_name["IntegrityService"], self._integrity)
+        self.server.add(MIGRATIONS_DESCRIPTOR.services_by_name["MigrationsService"], self._migrations)
         self.server.add(PERSONAL_DATA_DESCRIPTOR.services_by_name["PersonalDataService"], self._personal_data)
         self._background: list[Callable[[], Awaitable[None]]] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -154,6 +159,10 @@ class Process:
     def personal_data(self, service: str, documents: Documents, specs: Sequence[PersonalSpec]) -> None:
         """Has what the service holds of a person given to their export."""
         self._personal_data.add(service, documents, specs)
+
+    def migrations(self, service: str, documents: Documents, migrations: Sequence[Migration[Any]]) -> None:
+        """Has the service's documents of earlier versions brought up to date when an administrator asks for it."""
+        self._migrations.add(service, documents, migrations)
 
     def channels(self, service: str) -> Channels:
         """Stubs of the other services, for calls in the name of `service`; one that is served here is called here."""

@@ -30,6 +30,7 @@ async def bootstrap(process: Process) -> None:
     documents = await process.documents("messages", COLLECTIONS)
     process.references("messages", documents, REFERENCES)
     process.personal_data("messages", documents, PERSONAL_DATA)
+    process.migrations("messages", documents, ())
     channels = process.channels("messages")
     threads = channels.stub("threads", ThreadsServiceStub)
     providers = open_providers(settings, channels.stub("users", UsersServiceStub))

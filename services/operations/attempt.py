@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from llmchat.operations.v1 import operation_pb2
 from llmchat.operations.v1.operation_pb2 import Operation, OperationResult
@@ -55,7 +55,8 @@ class Attempt:
             if not operation.HasField("started_at"):
                 operation.started_at.CopyFrom(timestamp(unit.now))
             if milliseconds(operation.timeout_at) <= unit.now:
-                operation.timeout_at.CopyFrom(timestamp(unit.now + int(self._settings.operation_timeout * 1000)))
+                seconds = self._settings.timeout_of(operation.type)
+                operation.timeout_at.CopyFrom(timestamp(unit.now + int(seconds * 1000)))
             if operation.HasField("error"):
                 operation.error.ClearField("next_retry_at")
             return save(unit, self._changes, operation)
@@ -78,11 +79,18 @@ class Attempt:
                 # The lease outlasts a renewal that was missed.
                 continue
 
-    async def report(self, percent: int) -> None:
-        """Stores how far the operation is."""
+    async def report(self, percent: int, place: Mapping[str, str | int] | None = None) -> None:
+        """Stores how far the operation is, and with `place` where another attempt is to go on: in `result.data`.
+
+        One that has got to a new place has all its tries before it again.
+        """
 
         def change(unit: Unit, operation: Operation) -> None:
             operation.progress = percent
+            if place is not None:
+                operation.result.data.Clear()
+                operation.result.data.update(place)
+                operation.ClearField("error")
 
         await self._change(change)
 
@@ -105,8 +113,8 @@ class Attempt:
 
         def change(unit: Unit, operation: Operation) -> None:
             if isinstance(error, NotFound) and error.metadata["id"] == operation.thread_id:
-                operation.thread_id = ""
                 end(unit, operation, operation_pb2.OPERATION_STATUS_CANCELLED)
+                operation.thread_id = ""
             elif isinstance(error, _TRANSIENT):
                 postpone(unit, operation, error, self._settings)
             else:

@@ -8,9 +8,12 @@ from llmchat.operations.v1 import operation_pb2, operations_service_pb2
 from libs.common.events.changes import Changes
 from libs.common.process import Process
 from services.operations.collections import COLLECTIONS
+from services.operations.creating import Creating
 from services.operations.export import UserDataExport
 from services.operations.generate_title import title_generation
 from services.operations.integrity import IntegrityCheck
+from services.operations.load_model import model_loading
+from services.operations.migrate_data import data_migration
 from services.operations.personal_data import PERSONAL_DATA
 from services.operations.references import REFERENCES
 from services.operations.service import OperationsService
@@ -26,12 +29,17 @@ async def bootstrap(process: Process) -> None:
     documents = await process.documents("operations", COLLECTIONS)
     process.references("operations", documents, REFERENCES)
     process.personal_data("operations", documents, PERSONAL_DATA)
+    process.migrations("operations", documents, ())
     outbox = process.outbox("operations", documents)
     changes = Changes(process.bus, "operations", settings.operation_watchdog)
     # Not closed with those of the watchers: it works until the process ends.
     news = Changes(process.bus, "operations", settings.operation_interval)
     channels = process.channels("operations")
-    works = {operation_pb2.OPERATION_TYPE_GENERATE_TITLE: title_generation(channels)}
+    works = {
+        operation_pb2.OPERATION_TYPE_GENERATE_TITLE: title_generation(channels),
+        operation_pb2.OPERATION_TYPE_LOAD_MODEL: model_loading(channels),
+        operation_pb2.OPERATION_TYPE_MIGRATE_DATA: data_migration(channels),
+    }
     worker = Worker(documents, news, works, process.replica, settings, exclusive=process.exclusive)
     process.background(worker.run)
     catalog = channels.stub("catalog", CatalogServiceStub)
@@ -41,5 +49,6 @@ async def bootstrap(process: Process) -> None:
     process.server.on_stopping.append(changes.close)
     descriptor = operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"]
     export = UserDataExport(documents, outbox, channels)
-    service = OperationsService(documents, changes, IntegrityCheck(channels), export, config)
+    creating = Creating(documents, changes, channels, process.config, settings)
+    service = OperationsService(documents, changes, creating, IntegrityCheck(channels), export, config)
     process.server.add(descriptor, service)

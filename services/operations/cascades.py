@@ -6,18 +6,19 @@ from llmchat.events.v1.events_pb2 import ThreadDeleted, TitleWanted
 from llmchat.operations.v1 import operation_pb2
 from llmchat.operations.v1.operation_pb2 import Operation
 
-from libs.common.clock import timestamp
 from libs.common.documents.portions import read_portion
 from libs.common.documents.tombstones import bury, is_alive
 from libs.common.documents.unit import Unit
 from libs.common.events.changes import Changes
 from libs.common.store.port import Query
 from services.operations.collections import OPERATIONS
-from services.operations.operation import end, has_ended, save
+from services.operations.operation import begin_operation, end, has_ended, save
 
 
 async def want_title(unit: Unit, changes: Changes, event: TitleWanted) -> None:
     """Stages the operation that finds a title; there is one per thread, however often it is asked for.
+
+    Nobody waits for it: its priority is low.
 
     There is none for a thread or a person that is gone by then.
     """
@@ -32,10 +33,9 @@ async def want_title(unit: Unit, changes: Changes, event: TitleWanted) -> None:
         user_id=event.user_id,
         thread_id=event.thread_id,
         model_id=event.model_id,
-        status=operation_pb2.OPERATION_STATUS_PENDING,
-        created_at=timestamp(unit.now),
+        priority=operation_pb2.OPERATION_PRIORITY_LOW,
     )
-    save(unit, changes, operation)
+    await begin_operation(unit, changes, operation)
 
 
 async def release_thread(unit: Unit, changes: Changes, event: ThreadDeleted, *, first: bool) -> bool:

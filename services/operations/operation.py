@@ -6,6 +6,7 @@ An operation that is another user's is NotFound, with the words of one that does
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from functools import partial
 from typing import Any
 
 from llmchat.operations.v1 import operation_pb2
@@ -23,6 +24,7 @@ from libs.common.errors import Precondition
 from libs.common.events.changes import Changes
 from libs.common.store.port import Query
 from services.operations.collections import OPERATIONS
+from services.operations.unended import find_unended, mark_ended, mark_unended, subject_of
 
 # What the workers of all replicas watch: operations that are due, and those that nobody is to work on any more.
 WORKERS = "workers"
@@ -47,6 +49,29 @@ async def list_operations(documents: Documents, caller: Caller, request: ListOpe
     size = request.page_size or _PAGE_SIZE
     query = Query.where(OPERATIONS, order="created_at", descending=True, limit=size, **equals)
     return await documents.page(query, request.page_token, count=request.count_total)
+
+
+async def begin_operation(unit: Unit, changes: Changes, operation: Operation) -> Operation:
+    """Stages a new operation, to be taken up by a worker; an unended one about the same is given in its place."""
+    if unended := await find_unended(unit, operation):
+        return await unit.get(OPERATIONS, unended)
+    operation.status = operation_pb2.OPERATION_STATUS_PENDING
+    operation.created_at.CopyFrom(timestamp(unit.now))
+    mark_unended(unit, operation)
+    return save(unit, changes, unit.create(OPERATIONS, operation))
+
+
+def begin_again(unit: Unit, changes: Changes, operation: Operation) -> Operation:
+    """Stages that a failed operation, about which no unended one is, waits once more with all its time and tries.
+
+    Its error stays until it ends well.
+    """
+    operation.status = operation_pb2.OPERATION_STATUS_PENDING
+    operation.ClearField("completed_at")
+    operation.ClearField("timeout_at")
+    operation.error.retry_count = 0
+    mark_unended(unit, operation)
+    return save(unit, changes, operation)
 
 
 async def cancel_operation(unit: Unit, changes: Changes, caller: Caller, id: str) -> Operation:
@@ -94,12 +119,12 @@ def has_ended(operation: Operation) -> bool:
 
 
 def end(unit: Unit, operation: Operation, status: operation_pb2.OperationStatus) -> None:
-    """Puts `operation` at its end: whoever works on it loses the right to."""
+    """Puts `operation` at its end: whoever works on it loses the right to. What it is about must still be in it."""
     operation.status = status
     operation.completed_at.CopyFrom(timestamp(unit.now))
     if operation.HasField("error"):
         operation.error.ClearField("next_retry_at")
-    unit.delete(LEASES, operation.id)
+    _let_go(unit, operation)
 
 
 def save(unit: Unit, changes: Changes, operation: Operation) -> Operation:
@@ -116,4 +141,9 @@ def remove(unit: Unit, changes: Changes, operation: Operation) -> None:
     changes.tell(unit, operation.id, operation.id)
     changes.tell(unit, WORKERS, operation.id)
     unit.delete(OPERATIONS, operation.id)
+    _let_go(unit, operation)
+
+
+def _let_go(unit: Unit, operation: Operation) -> None:
     unit.delete(LEASES, operation.id)
+    unit.first(partial(mark_ended, unit, subject_of(operation), operation.id))

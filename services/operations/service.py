@@ -39,6 +39,7 @@ from libs.common.events.changes import Changes
 from services.operations import operation as operations
 from services.operations.audit_log import list_audit_events
 from services.operations.collections import OPERATIONS
+from services.operations.creating import Creating
 from services.operations.export import UserDataExport
 from services.operations.integrity import IntegrityCheck
 from services.operations.system_config import SystemConfigs
@@ -52,12 +53,14 @@ class OperationsService:
         self,
         documents: Documents,
         changes: Changes,
+        creating: Creating,
         integrity: IntegrityCheck,
         export: UserDataExport,
         system_config: SystemConfigs,
     ) -> None:
         self._documents = documents
         self._changes = changes
+        self._creating = creating
         self._integrity = integrity
         self._export = export
         self._system_config = system_config
@@ -70,10 +73,10 @@ class OperationsService:
         return page.answer(ListOperationsResponse, "operations")
 
     async def CreateOperation(self, request: CreateOperationRequest, call: Call) -> Operation:
-        raise NotImplementedError
+        return await self._creating.create(call, request)
 
     async def RetryOperation(self, request: RetryOperationRequest, call: Call) -> Operation:
-        raise NotImplementedError
+        return await self._creating.retry(call, request)
 
     async def CancelOperation(self, request: CancelOperationRequest, call: Call) -> Operation:
         async def cancel(unit: Unit) -> Operation:

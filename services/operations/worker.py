@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import Protocol
 
 from llmchat.operations.v1 import operation_pb2
 from llmchat.operations.v1.operation_pb2 import Operation, OperationResult
@@ -20,14 +21,21 @@ from libs.common.events.changes import Changes, Hints
 from libs.common.store.port import Query
 from services.operations.attempt import Attempt
 from services.operations.collections import OPERATIONS
+from services.operations.due import in_turn, read_due
 from services.operations.operation import WORKERS, has_ended
 from services.operations.retries import take_back
 from services.operations.settings import OperationsSettings
 
 _log = logging.getLogger(__name__)
 
-# Stores how far the operation is, in percent.
-Report = Callable[[int], Awaitable[None]]
+
+class Report(Protocol):
+    """Stores how far the operation is: see `Attempt.report`."""
+
+    async def __call__(self, percent: int, place: Mapping[str, str | int] | None = None) -> None:
+        """`percent` from 0 to 100; `place` is where another attempt is to go on."""
+
+
 # What a kind of operation does. It runs in the name of the operation's user, is cancelled at any await, and may be run
 # again after it was cut off: its effects must bear that.
 Work = Callable[[Operation, Report], Awaitable[OperationResult]]
@@ -65,6 +73,7 @@ class Worker:
         self._settings = settings
         self._exclusive = exclusive
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._begun = 0
 
     async def run(self) -> None:
         """Works until cancelled; what is cut off by that is taken back at the next start."""
@@ -104,22 +113,16 @@ class Worker:
         if len(self._running) >= self._settings.operation_concurrency:
             return
         # Those that are about to begin still count as waiting: without them there are enough for all that is free.
-        waiting = Query.where(
-            OPERATIONS,
-            order="error.next_retry_at",
-            limit=self._settings.operation_concurrency * 2,
-            status=operation_pb2.OPERATION_STATUS_PENDING,
-        )
-        for operation in await self._documents.query(waiting):
-            if milliseconds(operation.error.next_retry_at) > self._documents.clock():
-                return
+        due = await read_due(self._documents, self._settings.operation_concurrency * 2)
+        waiting = [[operation for operation in some if operation.id not in self._running] for some in due]
+        for operation in in_turn(waiting, self._begun):
             if len(self._running) >= self._settings.operation_concurrency:
                 return
-            if operation.id not in self._running:
-                task = tasks.create_task(self._attempt(operation.id))
-                self._running[operation.id] = task
-                # Not in the task itself: one that is cancelled before its first step runs no `finally`.
-                task.add_done_callback(partial(self._make_room, operation.id, hints))
+            self._begun += 1
+            task = tasks.create_task(self._attempt(operation.id))
+            self._running[operation.id] = task
+            # Not in the task itself: one that is cancelled before its first step runs no `finally`.
+            task.add_done_callback(partial(self._make_room, operation.id, hints))
 
     def _make_room(self, id: str, hints: Hints, _: asyncio.Task[None]) -> None:
         del self._running[id]

@@ -7,6 +7,7 @@ from llmchat.threads.v1 import threads_service_pb2
 from libs.common.events.changes import Changes
 from libs.common.process import Process
 from services.threads.collections import COLLECTIONS
+from services.threads.migrations import MIGRATIONS
 from services.threads.personal_data import PERSONAL_DATA
 from services.threads.references import REFERENCES
 from services.threads.service import ThreadsService
@@ -20,6 +21,7 @@ async def bootstrap(process: Process) -> None:
     documents = await process.documents("threads", COLLECTIONS)
     process.references("threads", documents, REFERENCES)
     process.personal_data("threads", documents, PERSONAL_DATA)
+    process.migrations("threads", documents, MIGRATIONS)
     changes = Changes(process.bus, "threads", settings.threads_watchdog)
     outbox = process.outbox("threads", documents)
     process.consume("threads", documents, process.channels("threads"), subscriptions(changes, outbox))

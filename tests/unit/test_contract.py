@@ -57,7 +57,13 @@ def test_the_protos_declare_the_five_services_and_what_each_process_serves_besid
     services = {rpc.containing_service.name for rpc in rpcs()}
     contexts = {"UsersService", "ThreadsService", "MessagesService", "CatalogService", "OperationsService"}
 
-    assert services == contexts | {"AccessService", "EventsService", "IntegrityService", "PersonalDataService"}
+    assert services == contexts | {
+        "AccessService",
+        "EventsService",
+        "IntegrityService",
+        "MigrationsService",
+        "PersonalDataService",
+    }
 
 
 @every_rpc

@@ -32,7 +32,7 @@ from libs.common.events.in_process_bus import InProcessBus
 from libs.common.store.memory import MemoryStore
 from libs.common.store.port import Query
 from services.operations.attempt import Attempt
-from services.operations.collections import OPERATIONS
+from services.operations.collections import COLLECTIONS, OPERATIONS
 from services.operations.operation import cancel_operation, save, watch_operation
 from services.operations.retries import take_back
 from services.operations.settings import OperationsSettings
@@ -79,7 +79,7 @@ def clock() -> HeldClock:
 
 @pytest.fixture
 def documents(clock: HeldClock) -> Documents:
-    store = MemoryStore([OPERATIONS, *SYSTEM_COLLECTIONS])
+    store = MemoryStore([*COLLECTIONS, *SYSTEM_COLLECTIONS])
     return Documents(store, clock, PageTokens([b"k" * 32]), RequestSeal([b"d" * 32]))
 
 

@@ -10,6 +10,7 @@ from llmchat.catalog.v1 import catalog_service_pb2
 from llmchat.events.v1 import events_service_pb2
 from llmchat.integrity.v1 import integrity_service_pb2
 from llmchat.messages.v1 import messages_service_pb2
+from llmchat.migrations.v1 import migrations_service_pb2
 from llmchat.operations.v1 import operations_service_pb2
 from llmchat.personal_data.v1 import personal_data_service_pb2
 from llmchat.threads.v1 import threads_service_pb2
@@ -25,6 +26,7 @@ _FILES = (
     events_service_pb2,
     integrity_service_pb2,
     messages_service_pb2,
+    migrations_service_pb2,
     operations_service_pb2,
     personal_data_service_pb2,
     threads_service_pb2,
