@@ -42,6 +42,7 @@ from libs.common.documents.retention import Retention
 from libs.common.documents.system import SYSTEM_COLLECTIONS
 from libs.common.errors import Invalid, Unavailable
 from libs.common.events.bus import Bus
+from libs.common.events.calls import CallsTold
 from libs.common.events.inbox import Handler, Inbox
 from libs.common.events.open import is_shared, open_bus
 from libs.common.events.outbox import Completion, Outbox
@@ -58,6 +59,7 @@ from libs.common.personal_data.declaration import PersonalSpec
 from libs.common.personal_data.service import PersonalDataService
 from libs.common.rpc.channels import Channels
 from libs.common.rpc.interceptors.revocations import Revocations
+from libs.common.rpc.interceptors.tally import Tally
 from libs.common.rpc.server import Server
 from libs.common.rpc.tls import Tls
 from libs.common.settings import SERVICES, Settings
@@ -110,6 +112,8 @@ class Process:
         self.limits = CountedLimits(initial_limits, counts)
         # Until something is heard from the operations service.
         self.config = LiveConfig(initial_config(initial_limits), self.limits)
+        self._tally = Tally()
+        self._calls: CallsTold | None = None
         self._access_keys: AccessKeys | None = None
         self._tls = _tls(settings, serves)
         self.server = Server(
@@ -120,6 +124,7 @@ class Process:
             resolve=self._resolve,
             revocations=self.revocations,
             limits=self.limits,
+            tally=self._tally,
             tls=self._tls,
             trusted_proxies=settings.trusted_proxies,
             connection_age=settings.connection_age,
@@ -188,6 +193,10 @@ class Process:
         )
         self._events.add_outbox(service, outbox)
         self.background(outbox.run)
+        if self._calls is None:
+            # One of the process's services tells for all of them.
+            self._calls = CallsTold(self._tally, documents, outbox, self.replica)
+            self.background(self._calls.run)
 
         async def tell(parked: bool) -> None:
             await self.server.report(f"llmchat.events.{service}", healthy=not parked)
@@ -251,6 +260,8 @@ class Process:
     async def stop(self) -> None:
         """Tells streams to resume elsewhere, lets running calls end, then ends the background work."""
         await self.server.stop(self.settings.stop_grace)
+        if self._calls is not None:
+            await self._calls.tell()
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:

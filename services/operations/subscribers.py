@@ -7,9 +7,14 @@ from typing import cast
 from google.protobuf.message import Message
 from llmchat.events.v1.events_pb2 import (
     AuditRecorded,
+    CallsCounted,
+    GenerationFinished,
     ModelDeprecated,
+    SummaryWanted,
+    ThreadCreated,
     ThreadDeleted,
     TitleWanted,
+    UserCreated,
     UserDataRemoved,
     UserDeleted,
     UserDeletionAdvanced,
@@ -21,6 +26,8 @@ from libs.common.events.inbox import Handler
 from services.operations.audit_log import append
 from services.operations.cascades import release_thread, want_title
 from services.operations.removed import add_removed
+from services.operations.stats import count_calls, count_generation, count_removed, count_thread, count_user
+from services.operations.summarize import want_summary
 from services.operations.system_config import SystemConfigs
 from services.operations.user_deletion import advance_deletion, remove_operations
 
@@ -35,8 +42,14 @@ def subscriptions(changes: Changes, config: SystemConfigs) -> dict[str, Handler]
         await want_title(unit, changes, cast(TitleWanted, event))
         return None
 
+    async def summary_wanted(unit: Unit, event: Message, progress: str) -> str | None:
+        await want_summary(unit, changes, cast(SummaryWanted, event))
+        return None
+
     async def thread_deleted(unit: Unit, event: Message, progress: str) -> str | None:
         deleted = cast(ThreadDeleted, event)
+        if not progress:
+            await count_removed(unit, threads=1)
         return None if await release_thread(unit, changes, deleted, first=not progress) else _MORE
 
     async def user_deleted(unit: Unit, event: Message, progress: str) -> str | None:
@@ -52,6 +65,22 @@ def subscriptions(changes: Changes, config: SystemConfigs) -> dict[str, Handler]
         await add_removed(unit, threads=removed.threads, messages=removed.messages, tokens=removed.tokens)
         return None
 
+    async def user_created(unit: Unit, event: Message, progress: str) -> str | None:
+        await count_user(unit, cast(UserCreated, event))
+        return None
+
+    async def thread_created(unit: Unit, event: Message, progress: str) -> str | None:
+        await count_thread(unit, cast(ThreadCreated, event))
+        return None
+
+    async def generation_finished(unit: Unit, event: Message, progress: str) -> str | None:
+        await count_generation(unit, cast(GenerationFinished, event))
+        return None
+
+    async def calls_counted(unit: Unit, event: Message, progress: str) -> str | None:
+        await count_calls(unit, cast(CallsCounted, event))
+        return None
+
     async def audit_recorded(unit: Unit, event: Message, progress: str) -> str | None:
         await append(unit, cast(AuditRecorded, event).audit_event)
         return None
@@ -62,10 +91,15 @@ def subscriptions(changes: Changes, config: SystemConfigs) -> dict[str, Handler]
 
     return {
         "thread.title_wanted": title_wanted,
+        "summary.wanted": summary_wanted,
         "thread.deleted": thread_deleted,
         "user.deleted": user_deleted,
         "user.deletion_advanced": user_deletion_advanced,
         "user.data_removed": user_data_removed,
+        "user.created": user_created,
+        "thread.created": thread_created,
+        "generation.finished": generation_finished,
+        "calls.counted": calls_counted,
         "audit.recorded": audit_recorded,
         "model.deprecated": model_deprecated,
     }

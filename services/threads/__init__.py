@@ -1,5 +1,5 @@
 """Conversations: titles, settings, and what each model has contributed.
 
-Owns `threads`. Emits `thread.deleted`, `thread.title_wanted` and `user.data_removed`; consumes `generation.finished`,
-`user.deleted` and `model.deprecated`.
+Owns `threads`. Emits `thread.created`, `thread.deleted`, `thread.title_wanted`, `user.data_removed` and
+`calls.counted`; consumes `generation.finished`, `user.deleted` and `model.deprecated`.
 """

@@ -56,7 +56,7 @@ class ThreadsService:
     async def CreateThread(self, request: CreateThreadRequest, call: Call) -> Thread:
         async def create(unit: Unit) -> Thread:
             await self._room.require(unit, call.caller.user_id)
-            return await threads.create_thread(unit, self._changes, call.caller, request)
+            return await threads.create_thread(unit, self._changes, self._outbox, call.caller, request)
 
         return await self._documents.once(call, request, Thread, create)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from llmchat.events.v1.events_pb2 import ThreadDeleted
+from llmchat.events.v1.events_pb2 import ThreadCreated, ThreadDeleted
 from llmchat.threads.v1.thread_pb2 import Thread
 from llmchat.threads.v1.threads_service_pb2 import (
     CreateThreadRequest,
@@ -51,7 +51,9 @@ async def list_threads(documents: Documents, caller: Caller, request: ListThread
     return await documents.page(query, request.page_token, count=request.count_total)
 
 
-async def create_thread(unit: Unit, changes: Changes, caller: Caller, request: CreateThreadRequest) -> Thread:
+async def create_thread(
+    unit: Unit, changes: Changes, outbox: Outbox, caller: Caller, request: CreateThreadRequest
+) -> Thread:
     """Stages a thread of the caller's.
 
     Raises:
@@ -70,7 +72,7 @@ async def create_thread(unit: Unit, changes: Changes, caller: Caller, request: C
         created_at=timestamp(unit.now),
         updated_at=timestamp(unit.now),
     )
-    return save(unit, changes, unit.create(THREADS, thread))
+    return add(unit, changes, outbox, thread)
 
 
 async def update_thread(unit: Unit, changes: Changes, caller: Caller, request: UpdateThreadRequest) -> Thread:
@@ -121,6 +123,14 @@ async def set_generated_title(
     thread.title = request.title
     thread.has_title = True
     return save(unit, changes, thread)
+
+
+def add(unit: Unit, changes: Changes, outbox: Outbox, thread: Thread) -> Thread:
+    """Stages a new thread and the event by which it is counted. The one way to make a thread."""
+    created = ThreadCreated(thread_id=thread.id, user_id=thread.user_id, created_at=thread.created_at)
+    # An aggregate of its own: what becomes of the thread does not wait for those who count.
+    outbox.emit(unit, "thread.created", f"{thread.id}.created", created)
+    return save(unit, changes, unit.create(THREADS, thread))
 
 
 def save(unit: Unit, changes: Changes, thread: Thread) -> Thread:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from llmchat.users.stored.v1.user_pb2 import UserRecord
 from llmchat.users.v1.user_pb2 import USER_ROLE_ADMIN, USER_STATUS_ACTIVE, USER_STATUS_SUSPENDED, User
@@ -24,9 +24,9 @@ from libs.common.errors import Precondition
 from libs.common.events.outbox import Outbox
 from libs.common.store.port import Query
 from services.users.belongings import remove_all
-from services.users.collections import SESSIONS, USERNAMES, USERS
+from services.users.collections import SESSIONS, USAGES, USERNAMES, USERS
 from services.users.revocations import RevocationLog
-from services.users.user import reachable_record, username_id, view
+from services.users.user import reachable_record, show, username_id, view
 
 _PAGE = 20
 
@@ -53,13 +53,13 @@ class Administration:
             return await self._named(request, size)
         newest = Query.where(USERS, order="created_at", descending=True, limit=size)
         page = await self._documents.page(newest, request.page_token, count=request.count_total)
-        return self._answer(page.items, page.next_token, page.total)
+        return await self._answer(page.items, page.next_token, page.total)
 
     async def _named(self, request: ListUsersRequest, size: int) -> ListUsersResponse:
         names = Query.by_id(USERNAMES, username_id(request.username), limit=size)
         page = await self._documents.page(names, request.page_token, count=request.count_total)
         stored = await self._documents.store.get_many(USERS, [name.user_id for name in page.items])
-        return self._answer([one.message for one in stored], page.next_token, page.total)
+        return await self._answer([one.message for one in stored], page.next_token, page.total)
 
     async def suspend(self, call: Call, request: SuspendUserRequest) -> User:
         """Shuts a person out; of one who is out already the reason is replaced.
@@ -76,7 +76,7 @@ class Administration:
             record.suspension_reason = request.reason
             await self._end_sign_ins(unit, record)
             audit(unit, self._outbox, "user.suspend", "user", record.id, user_id=record.id)
-            return self._changed(unit, record)
+            return await self._changed(unit, record)
 
         return await self._documents.once(call, request, User, suspend)
 
@@ -90,11 +90,11 @@ class Administration:
         async def reactivate(unit: Unit) -> User:
             record = await reachable_record(unit, call.caller, request.id)
             if record.status != USER_STATUS_SUSPENDED:
-                return view(self._config, record)
+                return await show(unit, self._config, record)
             record.status = USER_STATUS_ACTIVE
             record.suspension_reason = ""
             audit(unit, self._outbox, "user.reactivate", "user", record.id, user_id=record.id)
-            return self._changed(unit, record)
+            return await self._changed(unit, record)
 
         return await self._documents.once(call, request, User, reactivate)
 
@@ -110,23 +110,28 @@ class Administration:
         async def set_role(unit: Unit) -> User:
             record = await reachable_record(unit, call.caller, request.id)
             if record.is_admin == is_admin:
-                return view(self._config, record)
+                return await show(unit, self._config, record)
             _require_anothers(record, call)
             record.is_admin = is_admin
             # A token says which role it was issued for.
             await self._end_sign_ins(unit, record)
             audit(unit, self._outbox, "role.update", "user", record.id, user_id=record.id, changed_fields=["role"])
-            return self._changed(unit, record)
+            return await self._changed(unit, record)
 
         return await self._documents.once(call, request, User, set_role)
 
-    def _answer(self, records: Iterable[UserRecord], next_token: str, total: int | None) -> ListUsersResponse:
-        users = [view(self._config, one) for one in records]
+    async def _answer(self, records: Sequence[UserRecord], next_token: str, total: int | None) -> ListUsersResponse:
+        stored = await self._documents.store.get_many(USAGES, [record.id for record in records])
+        used = {one.id: one.message.usage for one in stored}
+        users = [view(self._config, record) for record in records]
+        for user in users:
+            if user.id in used:
+                user.usage.CopyFrom(used[user.id])
         return ListUsersResponse(users=users, next_page_token=next_token, total_size=total)
 
-    def _changed(self, unit: Unit, record: UserRecord) -> User:
+    async def _changed(self, unit: Unit, record: UserRecord) -> User:
         record.updated_at.CopyFrom(timestamp(unit.now))
-        return view(self._config, unit.put(USERS, record))
+        return await show(unit, self._config, unit.put(USERS, record))
 
     async def _end_sign_ins(self, unit: Unit, record: UserRecord) -> None:
         await remove_all(unit, SESSIONS, record.id)

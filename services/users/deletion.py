@@ -30,6 +30,7 @@ from libs.common.events.table import EVENTS
 from services.users.belongings import remove_all
 from services.users.collections import ACCESS_KEYS, IDENTITIES, SESSIONS, USERNAMES, USERS
 from services.users.revocations import RevocationLog
+from services.users.usage import forget_usage
 from services.users.user import reachable_record, username_id
 
 if TYPE_CHECKING:
@@ -107,5 +108,6 @@ async def _forget(unit: Unit, record: UserRecord) -> None:
     await unit.find(USERNAMES, name_id)
     unit.delete(USERNAMES, name_id)
     await remove_all(unit, IDENTITIES, record.id)
+    await forget_usage(unit, record.id)
     unit.delete(USERS, record.id)
     await bury(unit, "user", record.id)

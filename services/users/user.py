@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 
+from llmchat.events.v1.events_pb2 import UserCreated
 from llmchat.users.stored.v1.user_pb2 import UsernameRecord, UserRecord
 from llmchat.users.v1.user_pb2 import (
     USER_ROLE_ADMIN,
@@ -30,7 +31,7 @@ from libs.common.errors import AlreadyExists, Invalid, NotFound, Precondition
 from libs.common.events.changes import Changes
 from libs.common.events.outbox import Outbox
 from libs.common.events.remembered import SETTINGS
-from services.users.collections import USERNAMES, USERS
+from services.users.collections import USAGES, USERNAMES, USERS
 from services.users.default_model import keep_in_use
 from services.users.stored_keys import status_of, stored_keys
 
@@ -63,6 +64,9 @@ async def create_user(
     unit.create(USERS, record)
     unit.create(USERNAMES, UsernameRecord(id=name_id, user_id=record.id))
     audit(unit, outbox, "user.create", "user", record.id, user_id=record.id)
+    created = UserCreated(user_id=record.id, created_at=record.created_at)
+    # An aggregate of its own: a deletion does not wait for those who count.
+    outbox.emit(unit, "user.created", f"{record.id}.created", created)
     return view(config, record)
 
 
@@ -82,7 +86,7 @@ async def read_user(documents: Documents, config: LiveConfig, caller: Caller, id
     Raises:
         NotFound: there is none, or it is another person's.
     """
-    return view(config, await reachable_record(documents, caller, id))
+    return await show(documents, config, await reachable_record(documents, caller, id))
 
 
 async def update_user(
@@ -104,7 +108,7 @@ async def update_user(
     await keep_in_use(unit, record.settings)
     record.updated_at.CopyFrom(timestamp(unit.now))
     changes.tell(unit, SETTINGS, record.id)
-    return view(config, unit.put(USERS, record))
+    return await show(unit, config, unit.put(USERS, record))
 
 
 async def read_settings(documents: Documents, caller: Caller) -> UserSettings:
@@ -120,7 +124,7 @@ def username_id(username: str) -> str:
 
 
 def view(config: LiveConfig, record: UserRecord) -> User:
-    """What the API shows of an account: all but the password's hash and the provider keys themselves.
+    """What the API shows of an account: all but the password's hash and the provider keys themselves; see `show`.
 
     A setting that the person has not set is shown as the system's default.
     """
@@ -136,11 +140,18 @@ def view(config: LiveConfig, record: UserRecord) -> User:
         role=USER_ROLE_ADMIN if record.is_admin else USER_ROLE_USER,
         etag=record.etag,
     )
-    if record.HasField("usage"):
-        user.usage.CopyFrom(record.usage)
     if record.HasField("last_login_at"):
         user.last_login_at.CopyFrom(record.last_login_at)
     user.provider_keys.extend(status_of(provider, key) for provider, key in stored_keys(record))
+    return user
+
+
+async def show(documents: Documents | Unit, config: LiveConfig, record: UserRecord) -> User:
+    """As `view`, with what the person has used."""
+    user = view(config, record)
+    used = await documents.find(USAGES, record.id)
+    if used is not None:
+        user.usage.CopyFrom(used.usage)
     return user
 
 

@@ -16,7 +16,7 @@ from llmchat.operations.v1.operation_pb2 import OPERATION_STATUS_COMPLETED, Oper
 from llmchat.store.v1.lease_pb2 import Lease
 from llmchat.threads.v1.thread_pb2 import Thread
 from llmchat.users.stored.v1.session_pb2 import AccessKeyRecord, IdentityRecord, SessionRecord
-from llmchat.users.stored.v1.user_pb2 import UsernameRecord, UserRecord
+from llmchat.users.stored.v1.user_pb2 import UsageRecord, UsernameRecord, UserRecord
 
 from libs.common.clock import timestamp, wall_clock
 from libs.common.documents.system import LEASES
@@ -26,7 +26,7 @@ from services.messages.collections import CHUNKS, CONVERSATIONS, EXTERNAL_ANSWER
 from services.messages.leases import GENERATOR
 from services.operations.collections import OPERATIONS, UNENDED_OPERATIONS
 from services.threads.collections import THREADS
-from services.users.collections import ACCESS_KEYS, IDENTITIES, SESSIONS, USERNAMES, USERS
+from services.users.collections import ACCESS_KEYS, IDENTITIES, SESSIONS, USAGES, USERNAMES, USERS
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,9 @@ PLANTS = {
     ),
     "a username without its account": Plant(
         "users", USERNAMES, lambda life: UsernameRecord(id="planted", user_id="gone"), "user"
+    ),
+    "what a person without an account has used": Plant(
+        "users", USAGES, lambda life: UsageRecord(id="planted"), "user", lambda life: "planted"
     ),
     "what an issuer calls a person without an account": Plant(
         "users", IDENTITIES, lambda life: IdentityRecord(id="planted", user_id="gone"), "user"

@@ -23,6 +23,7 @@ from libs.common.context import Call, Verified
 from libs.common.crypto.tokens import Tokens
 from libs.common.errors import Unauthenticated
 from libs.common.rpc.interceptors.revocations import Revocations
+from libs.common.rpc.interceptors.tally import Tally
 from libs.common.rpc.server import Server
 from tests.standins.partial import filled
 
@@ -106,6 +107,7 @@ def new_server(listen: str = "127.0.0.1:0", **more: Any) -> Server:
         "reflection": False,
         "default_deadline": 30.0,
         "limits": CountedLimits(SystemLimits()),
+        "tally": Tally(),
     }
     return Server(
         listen,

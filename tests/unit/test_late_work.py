@@ -50,7 +50,7 @@ async def test_a_thread_that_is_opened_while_its_person_is_deleted() -> None:
     user_deleted = threads_subscriptions(changes(), outbox)["user.deleted"]
 
     async def create(unit: Unit) -> object:
-        return await create_thread(unit, changes(), Caller(user_id="ada"), CreateThreadRequest())
+        return await create_thread(unit, changes(), outbox, Caller(user_id="ada"), CreateThreadRequest())
 
     with pytest.raises(NotFound):
         await overtaken(documents, create, lambda: handle(documents, user_deleted, ADA))

@@ -20,6 +20,7 @@ from libs.common.documents.unit import Unit
 from libs.common.errors import Exhausted
 from libs.common.events.changes import Changes
 from libs.common.events.in_process_bus import InProcessBus
+from libs.common.events.outbox import Outbox
 from libs.common.store.memory import MemoryStore
 from libs.common.store.port import Query
 from services.threads.collections import COLLECTIONS
@@ -50,11 +51,12 @@ class Replica:
         self._room = Room(self.limits)
         self._documents = Documents(store, wall_clock, PageTokens([b"p" * 32]), RequestSeal([b"d" * 32]))
         self._changes = Changes(InProcessBus(), "threads", 5)
+        self._outbox = Outbox("threads", self._documents, InProcessBus(), replica="me")
 
     async def open(self) -> None:
         async def create(unit: Unit) -> None:
             await self._room.require(unit, ANNA.user_id)
-            await create_thread(unit, self._changes, ANNA, CreateThreadRequest())
+            await create_thread(unit, self._changes, self._outbox, ANNA, CreateThreadRequest())
 
         await self._documents.unit(create)
 

@@ -110,7 +110,7 @@ class Replica:
 
     async def create(self, title: str = "t", caller: Caller = ANNA) -> Thread:
         request = CreateThreadRequest(title=title)
-        return await self.documents.unit(lambda unit: create_thread(unit, self.changes, caller, request))
+        return await self.documents.unit(lambda unit: create_thread(unit, self.changes, self.outbox, caller, request))
 
     async def rename(self, id: str, title: str) -> Thread:
         request = UpdateThreadRequest(thread=Thread(id=id, title=title), update_mask=FieldMask(paths=["title"]))

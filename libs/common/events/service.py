@@ -87,7 +87,7 @@ class EventsService:
         """
         documents = _of(request.service, self._documents)
         begun = time.perf_counter()
-        await documents.store.get(OUTBOX, "")
+        await documents.store.get(OUTBOX, "any")
         took = time.perf_counter() - begun
         parked = await documents.store.count(Query.where(OUTBOX, order="next_attempt_at", is_parked=True))
         waiting = await documents.store.count(Query.where(OUTBOX, order="next_attempt_at", is_parked=False))

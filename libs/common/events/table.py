@@ -8,14 +8,19 @@ from types import MappingProxyType
 from google.protobuf.message import Message
 from llmchat.events.v1.events_pb2 import (
     AuditRecorded,
+    CallsCounted,
     GenerationFinished,
     ModelDeprecated,
+    ThreadCreated,
     ThreadDeleted,
     TitleWanted,
+    UserCreated,
     UserDataRemoved,
     UserDeleted,
     UserDeletionAdvanced,
 )
+
+from libs.common.settings import SERVICES
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +34,15 @@ class EventType:
 
 EVENTS = MappingProxyType(
     {
+        "user.created": EventType(UserCreated, ("users",), ("operations",)),
         "user.deleted": EventType(UserDeleted, ("users",), ("threads", "messages", "operations")),
         "user.data_removed": EventType(UserDataRemoved, ("threads", "messages"), ("operations",)),
         "user.deletion_advanced": EventType(UserDeletionAdvanced, ("users",), ("operations",)),
+        "thread.created": EventType(ThreadCreated, ("threads",), ("operations", "users")),
         "thread.deleted": EventType(ThreadDeleted, ("threads",), ("messages", "operations")),
         "thread.title_wanted": EventType(TitleWanted, ("threads",), ("operations",)),
-        "generation.finished": EventType(GenerationFinished, ("messages",), ("threads",)),
+        "generation.finished": EventType(GenerationFinished, ("messages",), ("threads", "operations", "users")),
+        "calls.counted": EventType(CallsCounted, SERVICES, ("operations",)),
         "audit.recorded": EventType(AuditRecorded, ("users", "catalog", "operations"), ("operations",)),
         "model.deprecated": EventType(ModelDeprecated, ("catalog",), ("users", "threads", "operations")),
     }

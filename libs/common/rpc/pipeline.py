@@ -25,6 +25,7 @@ from libs.common.rpc.interceptors.limits import Limits
 from libs.common.rpc.interceptors.policy import Authorize, authorize
 from libs.common.rpc.interceptors.request_id import REQUEST_ID, accept_request_id, accept_traceparent
 from libs.common.rpc.interceptors.revocations import OpenStream, Revocations, sign_in_ended
+from libs.common.rpc.interceptors.tally import Tally
 from libs.common.rpc.interceptors.validation import Validation
 from libs.common.rpc.method import Method
 from libs.common.rpc.tls import require_certificate
@@ -55,6 +56,7 @@ class Pipeline:
     revocations: Revocations
     limits: Limits
     validation: Validation
+    tally: Tally
     default_deadline: float
     trusted_proxies: int = 0
     certified: bool = False
@@ -127,8 +129,11 @@ class Pipeline:
                 with self.revocations.watching(call.caller, allow_deleted=allow_deleted) as stream:
                     # Once more: who went out while the call was admitted had no stream yet to be cut.
                     await self.identity.establish(metadata, allow_deleted=allow_deleted)
-                    async with self.limits.stream(call.caller, call.address):
-                        answer = await serve(self._messages(method, bodies), call)
+                    async with (
+                        self.limits.stream(call.caller, call.address),
+                        aclosing(self._messages(method, bodies)) as messages,
+                    ):
+                        answer = await serve(messages, call)
                 if not is_callers:
                     context.set_trailing_metadata(((REQUEST_ID, request_id),))
                 return answer.SerializeToString()
@@ -138,7 +143,7 @@ class Pipeline:
 
         return grpc.stream_unary_rpc_method_handler(handle)
 
-    async def _messages(self, method: Method, bodies: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+    async def _messages(self, method: Method, bodies: AsyncIterator[bytes]) -> AsyncGenerator[Message, None]:
         async for body in bodies:
             yield self._read(method, body)
 
@@ -158,6 +163,7 @@ class Pipeline:
         address = client_address(context.peer(), metadata, self.trusted_proxies) if caller == NOBODY else ""
         await self.limits.admit(caller, address)
         authorized(caller)
+        self.tally.count(caller)
         call = Call(method.path, caller, request_id, accept_traceparent(metadata), deadline_in(seconds), address)
         enter_call(call)
         return call

@@ -18,6 +18,7 @@ from libs.common.clock import Clock, wall_clock
 from libs.common.rpc.interceptors.identity import Authenticate, Identity, Resolve
 from libs.common.rpc.interceptors.limits import Limits
 from libs.common.rpc.interceptors.revocations import Revocations
+from libs.common.rpc.interceptors.tally import Tally
 from libs.common.rpc.interceptors.validation import Validation
 from libs.common.rpc.method import Method, read_methods
 from libs.common.rpc.pipeline import Pipeline
@@ -57,6 +58,7 @@ class Server:
         resolve: Resolve,
         revocations: Revocations,
         limits: Limits,
+        tally: Tally,
         tls: Tls | None = None,
         trusted_proxies: int = 0,
         connection_age: float | None = None,
@@ -71,6 +73,7 @@ class Server:
         resolve: finds out whom an access key stands for.
         revocations: who is out although their token has not expired.
         limits: how much a caller may ask.
+        tally: counts the calls.
         tls: what is shown to clients and asked of them; None: nothing, in plain text.
         trusted_proxies: how many proxies of our own stand before this server; see `client_address`.
         connection_age: seconds, give or take a tenth, after which clients are asked to connect anew, and so to look for
@@ -88,7 +91,7 @@ class Server:
         identity = Identity(authenticate, resolve, revocations, clock)
         certified = tls is not None and tls.is_mutual
         self._pipeline = Pipeline(
-            identity, revocations, limits, Validation(), default_deadline, trusted_proxies, certified
+            identity, revocations, limits, Validation(), tally, default_deadline, trusted_proxies, certified
         )
         self._handlers: list[grpc.GenericRpcHandler] = []
         self._services: list[str] = []
