@@ -35,14 +35,24 @@ class Invalid(DomainError):
 
     reason = "INVALID_REQUEST"
 
-    def __init__(self, text: str, violations: Sequence[FieldViolation] = (), *, reason: str | None = None) -> None:
-        super().__init__(text, reason=reason)
+    def __init__(
+        self,
+        text: str,
+        violations: Sequence[FieldViolation] = (),
+        *,
+        reason: str | None = None,
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(text, reason=reason, metadata=metadata)
         self.violations = tuple(violations)
 
     @classmethod
-    def field(cls, field: str, description: str, *, reason: str | None = None) -> Invalid:
+    def field(
+        cls, field: str, description: str, *, reason: str | None = None, metadata: Mapping[str, str] | None = None
+    ) -> Invalid:
         """One field breaks one rule."""
-        return cls(f"{field}: {description}", (FieldViolation(field, description),), reason=reason)
+        violations = (FieldViolation(field, description),)
+        return cls(f"{field}: {description}", violations, reason=reason, metadata=metadata)
 
 
 class NotFound(DomainError):

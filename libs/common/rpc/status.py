@@ -122,7 +122,7 @@ def from_rpc_error(error: aio.AioRpcError) -> DomainError:
     reason = found.reason or None
     match code:
         case StatusCode.INVALID_ARGUMENT | StatusCode.OUT_OF_RANGE if reason:
-            return errors.Invalid(text, found.violations, reason=reason)
+            return errors.Invalid(text, found.violations, reason=reason, metadata=found.metadata)
         case StatusCode.NOT_FOUND if reason:
             return errors.NotFound(found.metadata.get("kind", ""), found.metadata.get("id", ""))
         case StatusCode.ABORTED if reason == errors.Stale.reason:
