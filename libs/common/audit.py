@@ -35,7 +35,11 @@ ACTIONS = MappingProxyType(
         "provider_key.invalidate": "a provider refused a person's key",
         "provider_key.rotate": "provider keys were encrypted under another master key",
         "system_config.update": "the system configuration was changed",
+        "model.update": "a model was put into the catalog, or changed there",
+        "thread.share": "a thread was opened to other readers",
+        "thread.unshare": "a thread was closed to other readers",
         "model.deprecate": "a model was deprecated",
+        "model.remove": "a deprecated model was taken out of the lists",
     }
 )
 

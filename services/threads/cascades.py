@@ -26,9 +26,9 @@ async def remove_threads(unit: Unit, changes: Changes, outbox: Outbox, event: Us
     if not progress:
         await bury(unit, "user", event.user_id)
         return "0"
-    portion = await read_portion(unit, Query.where(THREADS, order="updated_at", user_id=event.user_id))
+    portion = await read_portion(unit, Query.where(THREADS, order="rank", user_id=event.user_id))
     for thread in portion.documents:
-        remove(unit, changes, thread)
+        await remove(unit, changes, thread)
     removed = int(progress) + len(portion.documents)
     if not portion.is_last:
         return str(removed)

@@ -43,7 +43,7 @@ class Room:
             free.threads -= 1
             return
         self._free.pop(user_id, None)
-        count = await unit.count(Query.where(THREADS, order="updated_at", user_id=user_id))
+        count = await unit.count(Query.where(THREADS, order="rank", user_id=user_id))
         if count >= most:
             raise Exhausted(f"a person may have {most} threads: delete one first", reason="TOO_MANY_THREADS")
         threads = (most - count) // _PART - 1

@@ -41,6 +41,8 @@ from libs.common.events.outbox import Outbox
 from services.threads import thread as threads
 from services.threads.collections import THREADS
 from services.threads.room import Room
+from services.threads.search import search_threads
+from services.threads.sharing import read_shared, share_thread, unshare_thread
 from services.threads.watching import watch_threads
 
 
@@ -67,17 +69,24 @@ class ThreadsService:
         page = await threads.list_threads(self._documents, call.caller, request)
         return page.answer(ListThreadsResponse, "threads")
 
-    async def SearchThreads(self, request: SearchThreadsRequest, call: Call) -> SearchThreadsResponse:
-        raise NotImplementedError
+    async def SearchThreads(self, request: SearchThreadsRequest, call: Call) -> PageAnswer:
+        page = await search_threads(self._documents, call.caller, request)
+        return page.answer(SearchThreadsResponse, "threads")
 
     async def ShareThread(self, request: ShareThreadRequest, call: Call) -> Thread:
-        raise NotImplementedError
+        async def share(unit: Unit) -> Thread:
+            return await share_thread(unit, self._changes, self._outbox, call.caller, request)
+
+        return await self._documents.once(call, request, Thread, share)
 
     async def UnshareThread(self, request: UnshareThreadRequest, call: Call) -> Thread:
-        raise NotImplementedError
+        async def unshare(unit: Unit) -> Thread:
+            return await unshare_thread(unit, self._changes, self._outbox, call.caller, request.id)
+
+        return await self._documents.once(call, request, Thread, unshare)
 
     async def GetSharedThread(self, request: GetSharedThreadRequest, call: Call) -> SharedThread:
-        raise NotImplementedError
+        return await read_shared(self._documents, call.caller, request)
 
     async def PruneThreads(self, request: PruneThreadsRequest, call: Call) -> PruneThreadsResponse:
         raise NotImplementedError

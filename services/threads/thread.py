@@ -6,6 +6,7 @@ activity: a change of title or settings is none and leaves it, so that tidying u
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from llmchat.events.v1.events_pb2 import ThreadCreated, ThreadDeleted
@@ -31,6 +32,8 @@ from libs.common.events.changes import Changes
 from libs.common.events.outbox import Outbox
 from libs.common.store.port import Query
 from services.threads.collections import THREADS
+from services.threads.rank import rank_of
+from services.threads.shares import withdraw
 
 STAND_IN_TITLE = "New conversation"
 _CHANGEABLE = ("title", "settings")
@@ -38,17 +41,28 @@ _PAGE_SIZE = 20
 
 
 async def list_threads(documents: Documents, caller: Caller, request: ListThreadsRequest) -> Page[Thread]:
-    """A page of the caller's threads, newest activity first.
+    """A page of the caller's threads, pinned ones first, then newest activity first.
+
+    With a tag a page holds those that have it among as many threads as were asked for, and may be shorter.
 
     Raises:
-        Invalid: the page token is not one that this list gave this caller.
+        Invalid: the page token is not one that this list gave this caller, or a count is asked for together with a tag.
     """
+    if request.tag and request.count_total:
+        raise Invalid.field("count_total", "is not counted together with a tag")
     equals: dict[str, Any] = {"user_id": caller.user_id}
     if request.HasField("is_archived"):
         equals["settings__is_archived"] = request.is_archived
     size = request.page_size or _PAGE_SIZE
-    query = Query.where(THREADS, order="updated_at", descending=True, limit=size, **equals)
-    return await documents.page(query, request.page_token, count=request.count_total)
+    query = Query.where(THREADS, order="rank", descending=True, limit=size, **equals)
+    page = await documents.page(query, request.page_token, count=request.count_total)
+    if not request.tag:
+        return page
+    while True:
+        tagged = [stored for stored in page.stored if request.tag in stored.message.settings.tags]
+        if tagged or not page.next_token:
+            return replace(page, stored=tagged)
+        page = await documents.page(query, page.next_token)
 
 
 async def create_thread(
@@ -103,7 +117,7 @@ async def delete_thread(
     """
     thread = await read_owned(unit, THREADS, caller, request.id)
     require_etag(thread, request.etag)
-    remove(unit, changes, thread)
+    await remove(unit, changes, thread)
     outbox.emit(unit, "thread.deleted", thread.id, ThreadDeleted(thread_id=thread.id, user_id=thread.user_id))
 
 
@@ -136,13 +150,15 @@ def add(unit: Unit, changes: Changes, outbox: Outbox, thread: Thread) -> Thread:
 def save(unit: Unit, changes: Changes, thread: Thread) -> Thread:
     """Stages `thread` as it is now and has its owner's watchers told. The one way to write a thread."""
     thread.changed_at.CopyFrom(timestamp(unit.now))
+    thread.rank = rank_of(thread)
     changes.tell(unit, thread.user_id, thread.id)
     return unit.put(THREADS, thread)
 
 
-def remove(unit: Unit, changes: Changes, thread: Thread) -> None:
+async def remove(unit: Unit, changes: Changes, thread: Thread) -> None:
     """Stages the removal of `thread` and has its owner's watchers told. The one way to remove a thread."""
     changes.tell(unit, thread.user_id, thread.id)
+    await withdraw(unit, thread)
     unit.delete(THREADS, thread.id)
 
 

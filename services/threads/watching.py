@@ -26,7 +26,7 @@ _GONE = 2**63
 async def watch_threads(
     documents: Documents, changes: Changes, caller: Caller, limit: int
 ) -> AsyncGenerator[ThreadChange, None]:
-    """The caller's `limit` threads with the newest activity (0: 100), `synced`, then every thread as it changes.
+    """The caller's first `limit` threads (0: 100), `synced`, then every thread as it changes.
 
     A thread is told once at each revision and never older after newer. Quick changes may be told as the last of them,
     and that one always is. A thread that is gone is told as gone.
@@ -59,9 +59,9 @@ class _Watch:
         self._looked_at = documents.clock()
 
     async def begin(self, limit: int) -> AsyncIterator[ThreadChange]:
-        """The threads with the newest activity. What changed earlier in others is known from here on, and not told."""
+        """The threads that a list begins with. What changed earlier in others is known from here on, and not told."""
         known = {stored.id: stored.revision async for page in self._changed() for stored in page}
-        query = Query.where(THREADS, order="updated_at", descending=True, limit=limit, user_id=self._user_id)
+        query = Query.where(THREADS, order="rank", descending=True, limit=limit, user_id=self._user_id)
         newest = await self._documents.store.query(query)
         for stored in newest:
             known.pop(stored.id, None)

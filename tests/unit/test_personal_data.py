@@ -192,7 +192,7 @@ async def test_a_thread_that_goes_on_meanwhile_comes_again_and_none_is_lost() ->
     documents = open_documents()
     service = PersonalDataService()
     service.add("threads", documents, OF_THREADS)
-    threads = [Thread(id=f"thread_{n}", user_id="ada", updated_at=timestamp(n), title="x" * 300 * KB) for n in range(9)]
+    threads = [Thread(id=f"thread_{n}", user_id="ada", changed_at=timestamp(n), title="x" * 300 * KB) for n in range(9)]
     await put(documents, *threads)
     request = ReadPersonalDataRequest(service="threads", user_id="ada")
     page = await service.ReadPersonalData(request, Call())
@@ -200,7 +200,7 @@ async def test_a_thread_that_goes_on_meanwhile_comes_again_and_none_is_lost() ->
 
     # The first one was read, the last one was not.
     for changed in (threads[0], threads[8]):
-        changed.updated_at.CopyFrom(timestamp(100))
+        changed.changed_at.CopyFrom(timestamp(100))
     await put(documents, threads[0], threads[8])
     while page.next_page_token:
         request.page_token = page.next_page_token
@@ -208,7 +208,7 @@ async def test_a_thread_that_goes_on_meanwhile_comes_again_and_none_is_lost() ->
         found += page.documents
 
     assert [document.id for document in found] == [f"thread_{n}" for n in (0, 1, 2, 3, 4, 5, 6, 7, 0, 8)]
-    assert [json.loads(document.json)["updatedAt"] for document in found] == [0, 1, 2, 3, 4, 5, 6, 7, 100, 100]
+    assert [json.loads(document.json)["changedAt"] for document in found] == [0, 1, 2, 3, 4, 5, 6, 7, 100, 100]
 
 
 @pytest.mark.parametrize(

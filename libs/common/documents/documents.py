@@ -19,13 +19,13 @@ from libs.common.documents.places import place_of
 from libs.common.documents.system import REQUESTS
 from libs.common.documents.unit import Unit
 from libs.common.errors import Conflict, Contended, DomainError, Invalid, NotFound, Precondition
-from libs.common.store.port import CollectionSpec, Query, Store, Stored
+from libs.common.store.port import MAX_PAGE, CollectionSpec, Cursor, Query, Search, Store, Stored
 
 M = TypeVar("M", bound=Message)
 T = TypeVar("T")
 _ATTEMPTS = 10
 _LONGEST_PAUSE = 0.1
-_PAGE_BYTES = 3 * 2**20
+PAGE_BYTES = 3 * 2**20
 
 
 class RequestSeal(Protocol):
@@ -80,24 +80,67 @@ class Documents:
         return [stored.message for stored in await self.store.query(query)]
 
     async def page(
-        self, query: Query[M], page_token: str, *, count: bool = False, most_bytes: int = _PAGE_BYTES
+        self,
+        query: Query[M],
+        page_token: str,
+        *,
+        count: bool = False,
+        most_bytes: int = PAGE_BYTES,
+        keep: Callable[[M], bool] | None = None,
     ) -> Page[M]:
         """The page of `query.limit` documents after `page_token` (from the query's own start when empty).
 
-        It ends before the document that would take it beyond `most_bytes`, but for the first.
+        It ends before the document that would take it beyond `most_bytes`, but for the first. With `keep` it has those
+        alone for which that holds; where 1,000 or more are left out it may be short, and not the last. They count all
+        the same.
 
         Raises:
             Invalid: the token is not one that this query gave this caller.
         """
         after = self._page_tokens.read(query, page_token) if page_token else query.after
-        found = await self.store.query(replace(query, after=after, limit=query.limit + 1))
+        query_on = replace(query, after=after, limit=query.limit + 1)
+        found, reached = (await self.store.query(query_on), None) if keep is None else await self._kept(query_on, keep)
         fitting = min(query.limit, _fitting(found, most_bytes))
-        next_token = ""
         if len(found) > fitting:
             found = found[:fitting]
-            next_token = self._page_tokens.issue(query, place_of(query, found[-1].message))
+            reached = place_of(query, found[-1].message)
+        next_token = self._page_tokens.issue(query, reached) if reached is not None else ""
         total = await self.store.count(query) if count else None
         return Page(found, next_token, total)
+
+    async def search(self, search: Search[M], page_token: str) -> Page[M]:
+        """The page of `search.limit` documents after `page_token` (the best matches when empty), of 1,000 in all.
+
+        What is written meanwhile may move a document to another page.
+
+        Raises:
+            Invalid: the token is not one that this search gave this caller.
+        """
+        after = self._page_tokens.read(search, page_token) if page_token else Cursor(0, "")
+        offset = int(after.value or 0)
+        found = await self.store.search(replace(search, offset=offset, limit=search.limit + 1))
+        fitting = min(search.limit, _fitting(found, PAGE_BYTES))
+        reached = offset + fitting
+        more = len(found) > fitting and reached < MAX_PAGE
+        return Page(found[:fitting], self._page_tokens.issue(search, Cursor(reached, "")) if more else "", None)
+
+    async def _kept(self, query: Query[M], keep: Callable[[M], bool]) -> tuple[list[Stored[M]], Cursor | None]:
+        """The first `query.limit` documents for which `keep` holds; and where to go on if the look ended before."""
+        kept: list[Stored[M]] = []
+        left_out = 0
+        while True:
+            found = await self.store.query(query)
+            fresh = [stored for stored in found if keep(stored.message)]
+            kept += fresh
+            if len(kept) >= query.limit or len(found) < query.limit:
+                return kept[: query.limit], None
+            left_out += len(found) - len(fresh)
+            reached = place_of(query, found[-1].message)
+            if left_out >= MAX_PAGE:
+                return kept, reached
+            query = replace(query, after=reached)
+            # What is left out is nobody's wait: others have their turn in between.
+            await asyncio.sleep(0)
 
     async def unit(self, work: Callable[[Unit], Awaitable[T]]) -> T:
         """Runs `work` and commits what it staged; on a conflict, all of it again on what is stored then.

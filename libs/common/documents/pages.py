@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from libs.common.context import current_call
 from libs.common.errors import Invalid
-from libs.common.store.port import Cursor, Query, Stored
+from libs.common.store.port import Cursor, Query, Search, Stored
 
 M = TypeVar("M", bound=Message)
 _MAC_BYTES = 16
@@ -37,7 +37,8 @@ class Page(Generic[M]):
 
     def answer(self, response: type[Message], field: str) -> PageAnswer:
         """What a list RPC answers: `response` with the documents in its repeated `field`, its token and its total."""
-        head = response(next_page_token=self.next_token, total_size=self.total)
+        total = {} if self.total is None else {"total_size": self.total}
+        head = response(next_page_token=self.next_token, **total)
         number = response.DESCRIPTOR.fields_by_name[field].number
         return PageAnswer(head, number, [stored.body for stored in self.stored])
 
@@ -68,12 +69,12 @@ class PageTokens:
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._keys = tuple(keys)
 
-    def issue(self, query: Query[M], last: Cursor) -> str:
+    def issue(self, query: Query[M] | Search[M], last: Cursor) -> str:
         """The token that goes on strictly after `last` in `query`."""
         place = json.dumps([last.value, last.id]).encode()
         return base64.urlsafe_b64encode(_sign(self._keys[0], query, place) + place).rstrip(b"=").decode()
 
-    def read(self, query: Query[M], token: str) -> Cursor:
+    def read(self, query: Query[M] | Search[M], token: str) -> Cursor:
         """The place that `token` names in `query`.
 
         Raises:
@@ -90,10 +91,14 @@ class PageTokens:
         return Cursor(value, id)
 
 
-def _sign(key: bytes, query: Query[M], place: bytes) -> bytes:
-    index = query.index.fields if query.index else ()
-    bound = (query.spec.name, index, query.equals, query.prefix, query.descending, current_call().caller.actor)
-    text = repr(bound).encode() + b"\0" + place
+def _sign(key: bytes, query: Query[M] | Search[M], place: bytes) -> bytes:
+    bound: tuple[object, ...]
+    if isinstance(query, Search):
+        bound = ("search", query.within, query.words)
+    else:
+        index = query.index.fields if query.index else ()
+        bound = (index, query.equals, query.prefix, query.descending)
+    text = repr((query.spec.name, *bound, current_call().caller.actor)).encode() + b"\0" + place
     return hashlib.blake2b(text, key=key, digest_size=_MAC_BYTES).digest()
 
 

@@ -157,12 +157,10 @@ class UnshareThreadRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
 class GetSharedThreadRequest(_message.Message):
-    __slots__ = ("share_token", "reader_id")
+    __slots__ = ("share_token",)
     SHARE_TOKEN_FIELD_NUMBER: _ClassVar[int]
-    READER_ID_FIELD_NUMBER: _ClassVar[int]
     share_token: str
-    reader_id: str
-    def __init__(self, share_token: _Optional[str] = ..., reader_id: _Optional[str] = ...) -> None: ...
+    def __init__(self, share_token: _Optional[str] = ...) -> None: ...
 
 class SharedThread(_message.Message):
     __slots__ = ("thread_id", "title", "created_at", "updated_at", "active_models", "total_messages", "shared_at")

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%llmchat/threads/stored/v1/share.proto\x12\x19llmchat.threads.stored.v1\"O\n\x05Share\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tthread_id\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%llmchat/threads/stored/v1/share.proto\x12\x19llmchat.threads.stored.v1\">\n\x05Share\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tthread_id\x18\x02 \x01(\t\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,5 +32,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'llmchat.threads.stored.v1.s
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_SHARE']._serialized_start=68
-  _globals['_SHARE']._serialized_end=147
+  _globals['_SHARE']._serialized_end=130
 # @@protoc_insertion_point(module_scope)
