@@ -18,13 +18,13 @@ from libs.common.errors import DomainError, NotFound, Precondition, Unavailable
 from services.messages.models import Models
 from services.messages.providers.port import Health, Loader, ProviderError
 
-# Well within the deadline of a call between services, so that a maker's silence is told.
-_CHECK_SECONDS = 5
+# Within the deadline that a call between services has, so that a maker's silence is told.
+_CHECK_SECONDS = 8
 _MAY_PASS = frozenset(("OVERLOADED", "TIMEOUT", "RATE_LIMITED", "PROVIDER_ERROR"))
 
 
 async def check_provider(models: Models, request: CheckProviderRequest) -> CheckProviderResponse:
-    """How a maker is. One that does not answer within 5 seconds is not well, which is no failure of the call."""
+    """How a maker is. One that does not answer within 8 seconds is not well, which is no failure of the call."""
     maker = models.maker(request.provider)
     if maker is None:
         return CheckProviderResponse()
@@ -67,7 +67,7 @@ async def pull_model(models: Models, request: PullModelRequest) -> AsyncGenerato
     try:
         async with aclosing(maker.load(name, model.specs.context_length)) as fractions:
             async for fraction in fractions:
-                progress = int(fraction * 100)
+                progress = int(round(fraction * 100, 6))
                 if progress > told:
                     told = progress
                     yield PullModelResponse(progress=progress)
