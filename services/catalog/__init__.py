@@ -1,4 +1,5 @@
-"""The models that conversations can be held with.
+"""The models that conversations can be held with, and how their makers are doing.
 
-Owns `models_config`. Emits `model.deprecated` and `audit.recorded`; consumes no events.
+Owns `models_config` and `provider_health`. Emits `model.deprecated`, `audit.recorded` and `calls.counted`; consumes
+no events.
 """

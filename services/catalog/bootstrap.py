@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from llmchat.catalog.v1.catalog_service_pb2 import DESCRIPTOR
+from llmchat.messages.v1.messages_service_pb2_grpc import MessagesServiceStub
+from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
 
 from libs.common.documents.unit import Unit
+from libs.common.events.changes import Changes
 from libs.common.process import Process
+from services.catalog.checks import HealthChecks
 from services.catalog.collections import COLLECTIONS
 from services.catalog.initial_models import initial_models
 from services.catalog.model import add_missing
 from services.catalog.references import REFERENCES
 from services.catalog.service import CatalogService
+from services.catalog.settings import CatalogSettings
+from services.catalog.shown import RememberedHealths
 
 
 async def bootstrap(process: Process) -> None:
-    """Adds the models that the catalog lacks, then serves them."""
+    """Adds the models that the catalog lacks, then serves them and looks after their makers' health."""
+    settings = CatalogSettings()
     documents = await process.documents("catalog", COLLECTIONS)
     process.references("catalog", documents, REFERENCES)
+    process.migrations("catalog", documents, ())
+    changes = Changes(process.bus, "models", settings.models_watchdog)
 
     async def seed(unit: Unit) -> None:
-        await add_missing(unit, initial_models())
+        await add_missing(unit, changes, initial_models())
 
     await documents.unit(seed)
-    service = CatalogService(documents, process.outbox("catalog", documents))
+    channels = process.channels("catalog")
+    healths = RememberedHealths(documents)
+    process.background(partial(healths.run, process.bus))
+    messages = channels.stub("messages", MessagesServiceStub)
+    checks = HealthChecks(documents, changes, healths, messages, process.replica, settings.health_interval)
+    if settings.health_interval:
+        process.background(checks.run)
+    process.server.on_stopping.append(changes.close)
+    operations = channels.stub("operations", OperationsServiceStub)
+    outbox = process.outbox("catalog", documents)
+    service = CatalogService(documents, changes, outbox, healths, checks, operations)
     process.server.add(DESCRIPTOR.services_by_name["CatalogService"], service)

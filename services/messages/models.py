@@ -10,6 +10,7 @@ from llmchat.catalog.v1.model_config_pb2 import ModelConfig, ModelProvider
 
 from libs.common.errors import Precondition
 from libs.common.events.bus import Bus
+from libs.common.events.changes import EVERYTHING, change_channel
 from libs.common.events.outbox import event_channel
 from libs.common.events.subscription import subscribed
 from services.messages.providers.open import Providers
@@ -22,18 +23,22 @@ _FRESH_SECONDS = 30
 
 
 class Models:
-    """Asks the catalog and remembers its answers: for 30 seconds, or until a model is deprecated."""
+    """Asks the catalog and remembers its answers: for 30 seconds, or until a model changes."""
 
     def __init__(self, catalog: CatalogServiceAsyncStub, providers: Providers) -> None:
         self._catalog = catalog
         self._providers = providers
         self._known: dict[str, tuple[float, ModelConfig]] = {}
+        self._forgotten = 0
 
     async def run(self, bus: Bus) -> None:
-        """Forgets everything whenever a model is, or may have been, deprecated; until cancelled."""
-        async with subscribed(bus, event_channel("model.deprecated")) as deprecations:
-            async for _ in deprecations:
+        """Forgets everything whenever a model has, or may have, changed; until cancelled."""
+        # A hint may be lost with the caller who changed it; the event is not, and told until it is heard.
+        channels = (change_channel("models", EVERYTHING), event_channel("model.deprecated"))
+        async with subscribed(bus, *channels) as changes:
+            async for _ in changes:
                 self._known.clear()
+                self._forgotten += 1
 
     async def get(self, model_id: str) -> ModelConfig:
         """The model.
@@ -43,8 +48,11 @@ class Models:
         """
         read_at, model = self._known.get(model_id, (0.0, None))
         if model is None or time.monotonic() - read_at > _FRESH_SECONDS:
+            forgotten = self._forgotten
             model = await self._catalog.GetModel(GetModelRequest(id=model_id))
-            self._known[model_id] = (time.monotonic(), model)
+            # What changed meanwhile may not be in it.
+            if forgotten == self._forgotten:
+                self._known[model_id] = (time.monotonic(), model)
         return model
 
     def maker(self, provider: ModelProvider) -> Provider | None:

@@ -30,6 +30,7 @@ from llmchat.catalog.v1.model_config_pb2 import (
     TemperatureOptions,
 )
 
+from libs.common.documents.system import SCHEMA_VERSION
 from libs.common.documents.unit import Unit
 from libs.common.rpc.interceptors.validation import Validation
 from libs.common.store.decorators.journaled import JOURNAL
@@ -109,7 +110,7 @@ async def test_a_model_is_read_by_its_id(catalog: CatalogServiceAsyncStub) -> No
     for id in IN_ORDER:
         model = await catalog.GetModel(GetModelRequest(id=id))
 
-        assert (model.id, model.etag, model.schema_version) == (id, "1", 1)
+        assert (model.id, model.etag, model.schema_version) == (id, "1", SCHEMA_VERSION)
         assert model.last_updated.ToMilliseconds() > 0
 
 
@@ -209,6 +210,7 @@ def test_a_cloud_model_in_full() -> None:
             requests_per_day=1_000,
             tokens_per_minute=40_000,
         ),
+        model_version="claude-opus-4-20250514",
     )
 
 
@@ -240,6 +242,7 @@ def test_a_local_model_in_full() -> None:
             is_available=False, requires_loading=True, loading_supported=True, health_status=HEALTH_STATUS_UNKNOWN
         ),
         features=ModelFeatures(streaming_supported=True),
+        model_version="gemma2:2b",
     )
 
 

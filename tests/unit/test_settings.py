@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from libs.common.settings import Settings
+from services.catalog.settings import CatalogSettings
 from services.messages.settings import MessagesSettings
 from services.operations.settings import OperationsSettings
 from services.threads.settings import ThreadsSettings
@@ -28,6 +29,7 @@ EVERY: tuple[type[BaseSettings], ...] = (
     UsersSettings,
     ThreadsSettings,
     MessagesSettings,
+    CatalogSettings,
     OperationsSettings,
 )
 

@@ -14,6 +14,14 @@ from libs.common.events.bus import Bus, Delivery, Gap
 
 _MOST_IDS = 256
 
+# What those watch whom every document of a collection concerns.
+EVERYTHING = "everything"
+
+
+def change_channel(collection: str, key: str) -> str:
+    """Where it is told, on the bus, which of a collection's documents those who watch `key` are to look at."""
+    return f"changes.{collection}.{key}"
+
 
 class Changes:
     """Tells watchers on every replica, this one among them, which of a collection's documents to look at.
@@ -33,7 +41,7 @@ class Changes:
 
     def tell(self, unit: Unit, key: str, id: str) -> None:
         """Has those who watch `key` look at the document `id`, once the unit is committed."""
-        unit.hint(partial(self._bus.publish, self._channel(key), id.encode()))
+        unit.hint(partial(self._bus.publish, change_channel(self._collection, key), id.encode()))
 
     @asynccontextmanager
     async def watch(self, key: str) -> AsyncIterator[Hints]:
@@ -41,7 +49,7 @@ class Changes:
         hints = Hints(self._watchdog)
         if self._closed:
             hints.close()
-        async with self._bus.subscribe(hints.put, self._channel(key)):
+        async with self._bus.subscribe(hints.put, change_channel(self._collection, key)):
             self._watched[hints] = None
             try:
                 yield hints
@@ -54,9 +62,6 @@ class Changes:
         self._closed = True
         for hints in self._watched:
             hints.close()
-
-    def _channel(self, key: str) -> str:
-        return f"changes.{self._collection}.{key}"
 
 
 class Hints:
