@@ -201,8 +201,8 @@ def remove(conversation: Conversation, message: Message, parent: Message | None)
     was_shown = active_path(conversation, model_id).holds(message)
     others = [id for id in version_ids(conversation, message) if id != message.id]
     known = conversation.branches.get(model_id, Branches())
-    gone = set(_following(known, message))
-    kept = [one for one in known.branches if one.number not in gone]
+    removal = removal_of(conversation, message)
+    kept = [one for one in known.branches if one.number == message.branch or one.number not in removal.branches]
     is_first = parent is None or any(one.first_id == message.id for one in kept)
     for one in kept:
         if one.number == message.branch and parent is not None:
@@ -211,15 +211,7 @@ def remove(conversation: Conversation, message: Message, parent: Message | None)
             one.sibling_id = ""
     if is_first:
         kept = [one for one in kept if one.number != message.branch]
-    conversation.removals.append(
-        Removal(
-            message_id=message.id,
-            model_id=model_id,
-            branches=[message.branch, *gone],
-            from_position=message.position,
-            until_position=conversation.last_position,
-        )
-    )
+    conversation.removals.append(removal)
     if was_shown and others:
         shown = _branch(known, _standing_on(known, others[-1]))
         _activate(conversation, model_id, shown.number, shown.last_id)
@@ -227,6 +219,17 @@ def remove(conversation: Conversation, message: Message, parent: Message | None)
         parent_branch, parent_id = (parent.branch, parent.id) if parent is not None else (0, "")
         _activate(conversation, model_id, parent_branch, parent_id)
     _keep(conversation, model_id, kept)
+
+
+def removal_of(conversation: Conversation, message: Message) -> Removal:
+    """What there is of `message` and of all that follows it."""
+    return Removal(
+        message_id=message.id,
+        model_id=message.model_id,
+        branches=[message.branch, *_following(conversation.branches.get(message.model_id, Branches()), message)],
+        from_position=message.position,
+        until_position=conversation.last_position,
+    )
 
 
 def _activate(conversation: Conversation, model_id: str, number: int, head: str) -> None:

@@ -16,13 +16,17 @@ from services.messages.removal import close, remove_messages
 _MORE = "messages"
 
 
-async def remove_thread(unit: Unit, generations: Generations, event: ThreadDeleted, progress: str) -> str | None:
+async def remove_thread(
+    unit: Unit, generations: Generations, outbox: Outbox, event: ThreadDeleted, progress: str
+) -> str | None:
     """Stages one step of the removal of a deleted thread's messages; where to go on, None at the end.
 
-    The first step closes the conversation, which stays as the thread's tombstone while its person is there.
+    The first step closes the conversation, which stays as the thread's tombstone while its person is there. Each of the
+    others tells what it removed.
     """
     if progress:
         removed = await remove_messages(unit, generations, event.thread_id)
+        removed.tell(unit, outbox, event.thread_id, event.user_id)
         return None if removed.is_all else _MORE
     conversation = await unit.find(CONVERSATIONS, event.thread_id)
     if conversation is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from llmchat.catalog.v1.model_config_pb2 import ModelConfig
 from llmchat.events.v1.events_pb2 import GenerationFinished
 from llmchat.messages.v1.message_pb2 import (
     MESSAGE_STATUS_COMPLETE,
@@ -21,6 +22,7 @@ from libs.common.events.outbox import Outbox
 from libs.common.token_text import join_tokens
 from services.messages.chunks import oldest_chunks
 from services.messages.collections import CHUNKS, CONVERSATIONS, EXTERNAL_ANSWERS, MESSAGES
+from services.messages.cost import cost_nanos
 from services.messages.generation import Outcome
 from services.messages.turns import leave_turn
 
@@ -52,21 +54,24 @@ async def hand_over(unit: Unit, answer: Message) -> None:
 
 
 async def end_answer(
-    unit: Unit, outbox: Outbox, answer: Message, outcome: Outcome, tokens: Sequence[str]
+    unit: Unit, outbox: Outbox, answer: Message, outcome: Outcome, tokens: Sequence[str], model: ModelConfig | None
 ) -> Message | None:
     """Stages the end of `answer` with all its `tokens`; returns the waiting answer that may begin now, if any.
 
-    `clean_up` belongs in the same unit.
+    Without its `model` nothing says what it cost. `clean_up` belongs in the same unit.
     """
     answer.status = outcome.status
     answer.is_streaming = False
     answer.tokens.CopyFrom(join_tokens(tokens))
-    answer.total_tokens = len(tokens) if outcome.total_tokens is None else outcome.total_tokens
+    _count(answer, outcome, tokens, model)
     answer.generation_completed_at.CopyFrom(timestamp(unit.now))
     answer.updated_at.CopyFrom(timestamp(unit.now))
     if outcome.status == MESSAGE_STATUS_FAILED:
         answer.error.code, answer.error.message = outcome.code, outcome.text
         answer.error.timestamp.CopyFrom(timestamp(unit.now))
+        answer.error.retry_count = outcome.retries
+        if outcome.retry_after is not None:
+            answer.error.details["retry_after"] = outcome.retry_after
     unit.put(MESSAGES, answer)
     if await unit.find(EXTERNAL_ANSWERS, answer.id) is not None:
         unit.delete(EXTERNAL_ANSWERS, answer.id)
@@ -104,15 +109,39 @@ async def clean_up(unit: Unit, message_id: str) -> bool:
     return True
 
 
+def _count(answer: Message, outcome: Outcome, tokens: Sequence[str], model: ModelConfig | None) -> None:
+    """Sets what the provider counted, else what is estimated, and what that costs."""
+    answer.total_tokens = len(tokens) if outcome.total_tokens is None else outcome.total_tokens
+    if outcome.input_tokens is not None:
+        answer.context_tokens = answer.input_tokens = outcome.input_tokens
+    # Where no word was said and nothing counted, the context may not have been read.
+    was_read = bool(tokens) or outcome.input_tokens is not None
+    cost = (
+        cost_nanos(model, answer.context_tokens if was_read else 0, answer.total_tokens) if model is not None else None
+    )
+    if cost is not None:
+        answer.cost_nanos = cost
+
+
 def _finished(unit: Unit, answer: Message) -> GenerationFinished:
     return GenerationFinished(
         thread_id=answer.thread_id,
         user_id=answer.user_id,
         model_id=answer.model_id,
         message_id=answer.id,
-        messages=2,
+        # Its question was there before where it was generated anew.
+        messages=1 if answer.version_of else 2,
         tokens=answer.context_tokens + answer.total_tokens,
         temperature=answer.temperature if answer.HasField("temperature") else None,
         finished_at=timestamp(unit.now),
         complete=answer.status == MESSAGE_STATUS_COMPLETE,
+        failed=answer.status == MESSAGE_STATUS_FAILED,
+        milliseconds=_milliseconds(answer),
+        cost_nanos=answer.cost_nanos,
     )
+
+
+def _milliseconds(answer: Message) -> int:
+    if not answer.HasField("generation_started_at"):
+        return 0
+    return max(0, milliseconds(answer.generation_completed_at) - milliseconds(answer.generation_started_at))

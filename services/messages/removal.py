@@ -1,14 +1,19 @@
-"""The removal of conversations, in steps that are bounded in documents and in bytes however long a conversation is."""
+"""The removal of messages, in steps that are bounded in documents and in bytes however long a conversation is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
+from llmchat.events.v1.events_pb2 import MessagesRemoved, RemovedMessages
 from llmchat.messages.stored.v1.stream_pb2 import Conversation
+from llmchat.messages.v1.message_pb2 import Message
 
 from libs.common.clock import timestamp
 from libs.common.documents.portions import read_portion
 from libs.common.documents.unit import Unit
+from libs.common.events.outbox import Outbox
 from libs.common.store.port import Query
 from services.messages.collections import CONVERSATIONS, MESSAGES
 from services.messages.endings import clean_up
@@ -18,40 +23,65 @@ from services.messages.rules import has_ended
 
 @dataclass(slots=True)
 class Removed:
-    """What one step has staged the removal of; `is_all` where no message is left after it."""
+    """What one step has staged the removal of, by model; `is_all` where nothing is left after it."""
 
-    messages: int = 0
-    tokens: int = 0
+    models: defaultdict[str, RemovedMessages] = field(default_factory=lambda: defaultdict(RemovedMessages))
     is_all: bool = False
+
+    @property
+    def messages(self) -> int:
+        """How many of all models."""
+        return sum(one.messages for one in self.models.values())
+
+    @property
+    def tokens(self) -> int:
+        """How many all of them had."""
+        return sum(one.tokens for one in self.models.values())
+
+    def tell(self, unit: Unit, outbox: Outbox, thread_id: str, user_id: str) -> None:
+        """Stages that others hear of what is removed, if anything is."""
+        if self.models:
+            removed = MessagesRemoved(thread_id=thread_id, user_id=user_id, models=self.models)
+            outbox.emit(unit, "messages.removed", thread_id, removed)
 
 
 def close(unit: Unit, conversation: Conversation) -> None:
     """Stages that nothing is said in the conversation any more."""
     conversation.deleted = True
-    # Nobody's turn comes any more: what waits is removed with the rest.
-    conversation.turns.clear()
+    # Nobody's turn comes any more, and nothing follows anything: all that there is is removed.
+    for kept in ("turns", "branches", "heads", "removals"):
+        conversation.ClearField(kept)
     conversation.updated_at.CopyFrom(timestamp(unit.now))
     unit.put(CONVERSATIONS, conversation)
 
 
 async def remove_messages(unit: Unit, generations: Generations, thread_id: str) -> Removed:
-    """Stages one step of the removal of a closed conversation's messages, with their chunks and leases.
+    """Stages one step of the removal of a closed conversation's messages: the newest first, as they follow others."""
+    query = Query.where(MESSAGES, order="position", descending=True, thread_id=thread_id)
+    portion = await read_portion(unit, query)
+    removed = await remove(unit, generations, portion.documents)
+    removed.is_all = removed.is_all and portion.is_last
+    return removed
+
+
+async def remove(unit: Unit, generations: Generations, messages: Sequence[Message]) -> Removed:
+    """Stages the removal of `messages`, at most a portion, with their chunks and leases.
 
     A step that finds answers that have not ended ends them and removes nothing: nobody writes chunks of a message once
     its generation has ended, and none begins whose turn comes now.
     """
-    portion = await read_portion(unit, Query.where(MESSAGES, order="position", thread_id=thread_id))
-    unended = [message.id for message in portion.documents if not has_ended(message)]
+    removed = Removed()
+    unended = [message.id for message in messages if not has_ended(message)]
     if unended:
         for message_id in unended:
             await generations.cancel(message_id)
-        return Removed()
-    removed = Removed()
-    for message in portion.documents:
+        return removed
+    for message in messages:
         if message.generation and not await clean_up(unit, message.id):
             return removed
         unit.delete(MESSAGES, message.id)
-        removed.messages += 1
-        removed.tokens += message.context_tokens + message.total_tokens
-    removed.is_all = portion.is_last
+        removed.models[message.model_id].messages += 1
+        removed.models[message.model_id].tokens += message.context_tokens + message.total_tokens
+        removed.models[message.model_id].cost_nanos += message.cost_nanos
+    removed.is_all = True
     return removed

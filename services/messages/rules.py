@@ -12,8 +12,11 @@ from llmchat.messages.v1.message_pb2 import (
 
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
+from libs.common.documents.ownership import read_owned
+from libs.common.documents.unit import Unit
 from libs.common.errors import Exhausted, Invalid, NotFound
-from services.messages.collections import CONVERSATIONS
+from services.messages.branches import is_removed
+from services.messages.collections import CONVERSATIONS, MESSAGES
 
 _ENDED = frozenset((MESSAGE_STATUS_COMPLETE, MESSAGE_STATUS_FAILED, MESSAGE_STATUS_CANCELLED))
 
@@ -44,13 +47,13 @@ def require_short(content: str, most: int) -> None:
         raise Invalid.field("content", text, reason="MESSAGE_TOO_LONG")
 
 
-def require_room(conversation: Conversation, most: int) -> None:
-    """Refuses a question and its answer beyond `most` messages of a thread; 0: there may be any number.
+def require_room(conversation: Conversation, messages: int, most: int) -> None:
+    """Refuses so many more `messages` beyond `most` of a thread, deleted ones among them; 0: there may be any number.
 
     Raises:
         Exhausted: the thread is full (reason TOO_MANY_MESSAGES).
     """
-    if most and conversation.last_position + 2 > most:
+    if most and conversation.last_position + messages > most:
         raise Exhausted(f"a thread may have {most} messages: begin another one", reason="TOO_MANY_MESSAGES")
 
 
@@ -79,3 +82,16 @@ def require_own(conversation: Conversation, call: Call) -> None:
     """
     if conversation.deleted or conversation.user_id != call.caller.user_id:
         raise thread_not_found(conversation.id)
+
+
+async def read_visible(documents: Documents | Unit, call: Call, message_id: str) -> tuple[Message, Conversation]:
+    """A message of the caller's, and the conversation that it stands in.
+
+    Raises:
+        NotFound: there is none, or it was deleted, alone or with its thread.
+    """
+    message = await read_owned(documents, MESSAGES, call.caller, message_id)
+    conversation = await documents.find(CONVERSATIONS, message.thread_id)
+    if conversation is None or conversation.deleted or is_removed(conversation, message):
+        raise NotFound(MESSAGES.kind, message_id)
+    return message, conversation

@@ -1,9 +1,9 @@
-"""How a finished generation moves its thread: totals, per-model tracking, and the wish for a title."""
+"""How finished generations and removed messages move their thread: totals, per-model tracking, the wish for a title."""
 
 from __future__ import annotations
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from llmchat.events.v1.events_pb2 import GenerationFinished, TitleWanted
+from llmchat.events.v1.events_pb2 import GenerationFinished, MessagesRemoved, TitleWanted
 from llmchat.threads.v1.thread_pb2 import MODEL_USAGE_STATUS_ACTIVE, MODEL_USAGE_STATUS_ARCHIVED
 
 from libs.common.clock import milliseconds
@@ -34,6 +34,7 @@ async def record_generation(unit: Unit, changes: Changes, outbox: Outbox, event:
     if event.HasField("temperature"):
         usage.last_temperature = event.temperature
     thread.total_messages += event.messages
+    thread.total_cost_nanos += event.cost_nanos
     if active and active not in thread.active_models:
         thread.active_models.append(active)
     # Events of several generations may arrive in another order than these ended in.
@@ -43,6 +44,26 @@ async def record_generation(unit: Unit, changes: Changes, outbox: Outbox, event:
     if event.complete and not thread.has_title:
         wanted = TitleWanted(thread_id=thread.id, user_id=thread.user_id, model_id=event.model_id)
         outbox.emit(unit, "thread.title_wanted", thread.id, wanted)
+
+
+async def record_removal(unit: Unit, changes: Changes, event: MessagesRemoved) -> None:
+    """Stages what the thread has no more; one that is gone needs nothing. No activity: the thread keeps its place.
+
+    A model without a message left is not active any more. What was counted before removals were told of may be less
+    than what they take away: no total falls below zero.
+    """
+    thread = await unit.find(THREADS, event.thread_id)
+    if thread is None:
+        return
+    for model_id, removed in event.models.items():
+        usage = thread.models[model_id]
+        usage.message_count = max(0, usage.message_count - removed.messages)
+        usage.total_tokens_used = max(0, usage.total_tokens_used - removed.tokens)
+        if not usage.message_count and model_id in thread.active_models:
+            thread.active_models.remove(model_id)
+        thread.total_messages = max(0, thread.total_messages - removed.messages)
+        thread.total_cost_nanos = max(0, thread.total_cost_nanos - removed.cost_nanos)
+    save(unit, changes, thread)
 
 
 def _advance(stamp: Timestamp, to: Timestamp) -> None:
