@@ -9,8 +9,12 @@ from llmchat.messages.v1.messages_service_pb2 import DESCRIPTOR
 from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
 from llmchat.users.v1.users_service_pb2_grpc import UsersServiceStub
 
+from libs.common.events.changes import Changes
 from libs.common.process import Process
-from services.messages.collections import COLLECTIONS
+from services.messages.appending import Appending
+from services.messages.collections import COLLECTIONS, EXTERNAL_ANSWERS
+from services.messages.defaults import Defaults
+from services.messages.external import ExternalAnswers
 from services.messages.generations import Generations
 from services.messages.hub import Hub
 from services.messages.models import Models
@@ -22,6 +26,7 @@ from services.messages.service import MessagesService
 from services.messages.settings import MessagesSettings
 from services.messages.streams import Streams
 from services.messages.subscribers import subscriptions
+from services.messages.summarizing import Summarizing
 
 
 async def bootstrap(process: Process) -> None:
@@ -42,23 +47,45 @@ async def bootstrap(process: Process) -> None:
     bus = None if process.exclusive else process.bus
     hub = Hub(settings.follower_queue, bus)
     outbox = process.outbox("messages", documents)
+    waiting = Changes(process.bus, EXTERNAL_ANSWERS.name, settings.watchdog)
+    external = ExternalAnswers(
+        documents, waiting, patience=settings.external_patience, lease_seconds=settings.lease_seconds
+    )
     generations = Generations(
         documents,
         outbox,
         hub,
         models,
+        external,
         bus,
         replica=process.replica,
         linger=settings.chunk_linger,
         lease_seconds=settings.lease_seconds,
         # Another process that serves the same documents tells followers what is written here meanwhile.
         stop_grace=0 if process.exclusive else process.settings.stop_grace,
+        summing_up=lambda: process.config.current.features.summarization,
         failpoints=process.failpoints,
     )
     process.stack.push_async_callback(generations.close)
     process.background(generations.run)
     process.consume("messages", documents, channels, subscriptions(generations, outbox))
-    process.server.on_stopping += (generations.prepare_to_stop, hub.close)
+    process.server.on_stopping += (generations.prepare_to_stop, hub.close, waiting.close)
     streams = Streams(documents, hub, generations, settings.watchdog)
-    service = MessagesService(documents, models, threads, generations, streams, process.limits, HtmlRenderer())
+    appending = Appending(documents, models, generations, external, waiting, settings.external_patience)
+    defaults = Defaults(channels.stub("users", UsersServiceStub), threads, process.config)
+    process.background(partial(defaults.run, process.bus))
+    summarizing = Summarizing(documents, outbox, models, process.config)
+    service = MessagesService(
+        documents,
+        outbox,
+        models,
+        threads,
+        generations,
+        streams,
+        appending,
+        defaults,
+        summarizing,
+        process.limits,
+        HtmlRenderer(),
+    )
     process.server.add(DESCRIPTOR.services_by_name["MessagesService"], service)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llmchat.messages.stored.v1.stream_pb2 import Chunk, Conversation, ExternalAnswer
+from llmchat.messages.stored.v1.stream_pb2 import Chunk, Conversation, ExternalAnswer, Summary
 from llmchat.messages.v1.message_pb2 import Message
 
 from libs.common.store.port import CollectionSpec, Index
@@ -18,5 +18,7 @@ CONVERSATIONS = CollectionSpec("conversations", Conversation, indexes=(Index(("u
 EXTERNAL_ANSWERS = CollectionSpec(
     "external_answers", ExternalAnswer, indexes=(Index(("model_id", "claimant"), "created_at"),), journaled=False
 )
+# Under `{thread}.{model}`.
+SUMMARIES = CollectionSpec("summaries", Summary, indexes=(Index(("user_id",), "id"),))
 
-COLLECTIONS = (MESSAGES, CHUNKS, CONVERSATIONS, EXTERNAL_ANSWERS)
+COLLECTIONS = (MESSAGES, CHUNKS, CONVERSATIONS, EXTERNAL_ANSWERS, SUMMARIES)

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llmchat.messages.v1.message_pb2 import (
     MESSAGE_STATUS_CANCELLED,
@@ -25,6 +25,7 @@ from services.messages.chunks import MAX_CHUNK_TOKENS, create_chunk
 from services.messages.hub import Hub, LiveTokens
 from services.messages.leases import WriterLease
 from services.messages.providers.port import ProviderError, Usage
+from services.messages.summaries import Place
 
 _log = logging.getLogger(__name__)
 
@@ -35,12 +36,19 @@ MAX_TEXT = 250_000
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a generation ended; `code` and `text` say why it failed. `total_tokens` is the provider's count, if any."""
+    """How a generation ended; `code` and `text` say why it failed.
+
+    `input_tokens` (of the context) and `total_tokens` (of the answer) are the provider's count, if any. `retry_after`
+    is the seconds that it asked to wait, `retries` how often it was asked again before it failed.
+    """
 
     status: MessageStatus
     code: str = ""
     text: str = ""
     total_tokens: int | None = None
+    input_tokens: int | None = None
+    retry_after: float | None = None
+    retries: int = 0
 
 
 CANCELLED = Outcome(MESSAGE_STATUS_CANCELLED)
@@ -76,6 +84,8 @@ class Generation:
         self.lease = lease
         self.tokens: list[str] = []
         self.stored = 0
+        # Up to where a summary is to tell what the answer's context had no room for.
+        self.outgrown: Place | None = None
         self._documents = documents
         self._hub = hub
         self._linger = linger
@@ -124,11 +134,11 @@ class Generation:
                 await self._collecting
 
     async def _collect(self, pieces: AsyncGenerator[str | Usage, None]) -> None:
-        total_tokens = None
+        total_tokens = input_tokens = None
         try:
             async for piece in pieces:
                 if isinstance(piece, Usage):
-                    total_tokens = piece.output_tokens
+                    total_tokens, input_tokens = piece.output_tokens, piece.input_tokens
                     continue
                 if len(self.tokens) >= MAX_TOKENS or self._characters + len(piece) > MAX_TEXT:
                     self._end(
@@ -138,11 +148,12 @@ class Generation:
                 self.tokens.append(piece)
                 self._characters += len(piece)
                 self._arrived.set()
-            self._end(Outcome(MESSAGE_STATUS_COMPLETE, total_tokens=total_tokens))
+            self._end(Outcome(MESSAGE_STATUS_COMPLETE, total_tokens=total_tokens, input_tokens=input_tokens))
         except Leave:
             self._end(LEFT)
         except ProviderError as error:
-            self._end(Outcome(MESSAGE_STATUS_FAILED, error.code, error.text))
+            failed = Outcome(MESSAGE_STATUS_FAILED, error.code, error.text, total_tokens, input_tokens)
+            self._end(replace(failed, retry_after=error.retry_after, retries=error.retries))
         except Exception:
             # A defect in one provider fails its answer, in sight, and leaves no generation without an end.
             _log.exception("provider of %s failed unexpectedly", self.message.model_id)

@@ -10,7 +10,7 @@ from llmchat.store.v1.lease_pb2 import Lease
 
 from libs.common.documents.system import LEASES
 from libs.common.integrity.references import KindSpec, References, ReferenceSpec
-from services.messages.collections import CHUNKS, CONVERSATIONS, EXTERNAL_ANSWERS, MESSAGES
+from services.messages.collections import CHUNKS, CONVERSATIONS, EXTERNAL_ANSWERS, MESSAGES, SUMMARIES
 from services.messages.leases import GENERATOR
 from services.messages.rules import has_ended
 
@@ -23,6 +23,13 @@ def _whose_turn(conversation: Conversation) -> Iterable[str]:
     for turns in conversation.turns.values():
         yield turns.running
         yield from turns.waiting
+
+
+def _on_branches(conversation: Conversation) -> Iterable[str]:
+    yield from conversation.heads.values()
+    for known in conversation.branches.values():
+        for branch in known.branches:
+            yield from (branch.parent_id, branch.first_id, branch.last_id, branch.sibling_id)
 
 
 def _is_under_way(lease: Lease) -> bool:
@@ -51,14 +58,18 @@ REFERENCES = References(
         ReferenceSpec(CONVERSATIONS, "thread", lambda conversation: _if(_is_alive(conversation), conversation.id)),
         ReferenceSpec(CONVERSATIONS, "user", lambda conversation: _if(_is_alive(conversation), conversation.user_id)),
         ReferenceSpec(CONVERSATIONS, "unfinished answer", _whose_turn),
+        ReferenceSpec(CONVERSATIONS, "message", _on_branches),
         ReferenceSpec(MESSAGES, "conversation", lambda message: (message.thread_id,)),
         ReferenceSpec(MESSAGES, "user", lambda message: (message.user_id,)),
-        ReferenceSpec(MESSAGES, "message", lambda message: (message.question_id,)),
+        ReferenceSpec(MESSAGES, "message", lambda message: (message.question_id, message.parent_id)),
         ReferenceSpec(MESSAGES, "model", lambda message: (message.model_id,)),
         # Without it nobody would write on, or end, the answer.
         ReferenceSpec(
             MESSAGES, "generation", lambda message: _if(message.status == MESSAGE_STATUS_GENERATING, message.id)
         ),
+        ReferenceSpec(SUMMARIES, "conversation", lambda summary: (summary.thread_id,)),
+        ReferenceSpec(SUMMARIES, "user", lambda summary: (summary.user_id,)),
+        ReferenceSpec(SUMMARIES, "model", lambda summary: (summary.model_id,)),
         ReferenceSpec(CHUNKS, "generation", lambda chunk: _if(not chunk.is_fence, _message_of(chunk))),
         ReferenceSpec(CHUNKS, "fence's lease", lambda chunk: _if(chunk.is_fence, _message_of(chunk))),
         ReferenceSpec(LEASES, "message", lambda lease: _if(_is_under_way(lease), lease.id)),

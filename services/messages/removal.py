@@ -19,6 +19,7 @@ from services.messages.collections import CONVERSATIONS, MESSAGES
 from services.messages.endings import clean_up
 from services.messages.generations import Generations
 from services.messages.rules import has_ended
+from services.messages.summaries import remove_summaries
 
 
 @dataclass(slots=True)
@@ -56,11 +57,15 @@ def close(unit: Unit, conversation: Conversation) -> None:
 
 
 async def remove_messages(unit: Unit, generations: Generations, thread_id: str) -> Removed:
-    """Stages one step of the removal of a closed conversation's messages: the newest first, as they follow others."""
+    """Stages one step of the removal of a closed conversation's messages: the newest first, as they follow others,
+    and with the last of them its summaries.
+    """
     query = Query.where(MESSAGES, order="position", descending=True, thread_id=thread_id)
     portion = await read_portion(unit, query)
     removed = await remove(unit, generations, portion.documents)
     removed.is_all = removed.is_all and portion.is_last
+    if removed.is_all:
+        await remove_summaries(unit, thread_id)
     return removed
 
 

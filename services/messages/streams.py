@@ -30,11 +30,14 @@ class Streams:
         self._generations = generations
         self._watchdog = watchdog
 
-    async def follow(self, message_id: str, after_seq: int) -> AsyncGenerator[StreamEvent, None]:
+    async def follow(
+        self, message_id: str, after_seq: int, *, in_one_piece: bool = False
+    ) -> AsyncGenerator[StreamEvent, None]:
         """The events of an answer after its token `after_seq`, until it has ended.
 
         What runs here is followed here, anything else that has not ended over the bus. A gap in what is live, a full
-        queue, the end, or `watchdog` seconds of silence send the reader to the store.
+        queue, the end, or `watchdog` seconds of silence send the reader to the store. `in_one_piece`: its tokens come
+        at its end, all at once.
 
         Raises:
             NotFound: there is no such message, or it was deleted meanwhile.
@@ -48,7 +51,9 @@ class Streams:
             yield StreamEvent(message_id=message_id, seq=after_seq, started=Started(message=_without_tokens(message)))
             seq = after_seq
             while True:
-                for event in _batches(message_id, seq, await self._stored(message, seq)):
+                # Held back, what is stored is read once: all of it, in the ended message.
+                stored = [] if in_one_piece and not has_ended(message) else await self._stored(message, seq)
+                for event in _batches(message_id, seq, stored):
                     yield event
                     seq = event.seq
                 if has_ended(message):
@@ -60,6 +65,8 @@ class Streams:
                     is_listening = True
                 else:
                     while live := await follower.take(self._watchdog):
+                        if in_one_piece:
+                            continue
                         fresh = _continue(live, seq)
                         if fresh is None:
                             break

@@ -7,13 +7,11 @@ from llmchat.messages.v1.messages_service_pb2 import SuggestTitleRequest, Sugges
 
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
-from libs.common.errors import Precondition, Unavailable
 from libs.common.rpc.interceptors.text import without_forbidden
 from libs.common.store.port import Query
+from services.messages.asking import ask_model
 from services.messages.collections import MESSAGES
-from services.messages.history import accepted_temperature
 from services.messages.models import Models
-from services.messages.providers.port import Prompt, ProviderError, Turn, Usage
 from services.messages.rules import known_conversation, text_of, thread_not_found
 
 _INSTRUCTION = (
@@ -22,8 +20,6 @@ _INSTRUCTION = (
 )
 _EXCERPT = 2000
 _LENGTH = 60
-_TEMPERATURE = 0.3
-_WORTH_A_RETRY = frozenset(("RATE_LIMITED", "OVERLOADED", "TIMEOUT", "PROVIDER_ERROR", "PROVIDER_KEY_UNAVAILABLE"))
 
 
 async def suggest_title(
@@ -42,23 +38,11 @@ async def suggest_title(
     if not first or first[0].role != ROLE_USER:
         raise thread_not_found(request.thread_id)
     model = await models.get(request.model_id)
-    question = Turn("user", text_of(first[0])[:_EXCERPT])
+    question = text_of(first[0])[:_EXCERPT]
     if not model.features.title_generation:
-        return SuggestTitleResponse(title=clean_title(question.text))
-    temperature = accepted_temperature(model, _TEMPERATURE)
-    prompt = Prompt(model.model_version or model.id, _INSTRUCTION, (question,), temperature)
-    text, tokens_used = "", 0
-    try:
-        async for piece in models.provider(model).stream(prompt):
-            if isinstance(piece, Usage):
-                tokens_used = piece.input_tokens + piece.output_tokens
-            else:
-                text += piece
-    except ProviderError as error:
-        if error.code in _WORTH_A_RETRY:
-            raise Unavailable(error.text, reason=error.code) from error
-        raise Precondition(error.text, reason=error.code) from error
-    return SuggestTitleResponse(title=clean_title(text) or clean_title(question.text), tokens_used=tokens_used)
+        return SuggestTitleResponse(title=clean_title(question))
+    text, tokens_used = await ask_model(models, model, _INSTRUCTION, question)
+    return SuggestTitleResponse(title=clean_title(text) or clean_title(question), tokens_used=tokens_used)
 
 
 def clean_title(text: str) -> str:

@@ -19,6 +19,7 @@ from services.operations.references import REFERENCES
 from services.operations.service import OperationsService
 from services.operations.settings import OperationsSettings
 from services.operations.subscribers import subscriptions
+from services.operations.summarize import summarization
 from services.operations.system_config import SystemConfigs
 from services.operations.worker import Worker
 
@@ -37,6 +38,7 @@ async def bootstrap(process: Process) -> None:
     channels = process.channels("operations")
     works = {
         operation_pb2.OPERATION_TYPE_GENERATE_TITLE: title_generation(channels),
+        operation_pb2.OPERATION_TYPE_SUMMARIZE: summarization(channels),
         operation_pb2.OPERATION_TYPE_LOAD_MODEL: model_loading(channels),
         operation_pb2.OPERATION_TYPE_MIGRATE_DATA: data_migration(channels),
     }

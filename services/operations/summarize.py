@@ -52,9 +52,7 @@ def summarization(channels: Channels) -> Work:
 
     async def summarize(operation: Operation, report: Report) -> OperationResult:
         until = int(operation.parameters.fields[_UNTIL].number_value) if _UNTIL in operation.parameters else 0
-        asked = SummarizeRequest(
-            thread_id=operation.thread_id, model_id=operation.model_id, until_position=until
-        )
+        asked = SummarizeRequest(thread_id=operation.thread_id, model_id=operation.model_id, until_position=until)
         made = await messages.Summarize(asked)
         return OperationResult(summary=made.summary, tokens_used=made.tokens_used, model_used=operation.model_id)
 

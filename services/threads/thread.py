@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from llmchat.events.v1.events_pb2 import ThreadCreated, ThreadDeleted
+from llmchat.events.v1.events_pb2 import ThreadCreated
 from llmchat.threads.v1.thread_pb2 import Thread
 from llmchat.threads.v1.threads_service_pb2 import (
     CreateThreadRequest,
@@ -30,13 +30,15 @@ from libs.common.documents.unit import Unit, new_id, require_etag
 from libs.common.errors import Invalid
 from libs.common.events.changes import Changes
 from libs.common.events.outbox import Outbox
+from libs.common.events.remembered import SETTINGS
 from libs.common.store.port import Query
 from services.threads.collections import THREADS
 from services.threads.rank import rank_of
-from services.threads.shares import withdraw
+from services.threads.removal import delete
+from services.threads.temporary import keep_until
 
 STAND_IN_TITLE = "New conversation"
-_CHANGEABLE = ("title", "settings")
+_CHANGEABLE = ("title", "settings", "expires_at")
 _PAGE_SIZE = 20
 
 
@@ -86,6 +88,9 @@ async def create_thread(
         created_at=timestamp(unit.now),
         updated_at=timestamp(unit.now),
     )
+    if request.lifetime_seconds:
+        thread.expires_at.CopyFrom(timestamp(unit.now + request.lifetime_seconds * 1000))
+        await keep_until(unit, thread)
     return add(unit, changes, outbox, thread)
 
 
@@ -95,7 +100,7 @@ async def update_thread(unit: Unit, changes: Changes, caller: Caller, request: U
     Raises:
         NotFound: there is no such thread of the caller's.
         Stale: the thread has moved since the given etag.
-        Invalid: the mask names what cannot be changed, or the new title is blank.
+        Invalid: the mask names what cannot be changed, the new title is blank, or its end is past or too far away.
     """
     thread = await read_owned(unit, THREADS, caller, request.thread.id)
     require_etag(thread, request.thread.etag)
@@ -103,6 +108,11 @@ async def update_thread(unit: Unit, changes: Changes, caller: Caller, request: U
     if "title" in request.update_mask.paths:
         _require_words("thread.title", thread.title)
         thread.has_title = True
+    if "expires_at" in request.update_mask.paths:
+        await keep_until(unit, thread)
+    if any(path.partition(".")[0] == "settings" for path in request.update_mask.paths):
+        # Who remembers them is told besides.
+        changes.tell(unit, SETTINGS, thread.id)
     return save(unit, changes, thread)
 
 
@@ -117,8 +127,7 @@ async def delete_thread(
     """
     thread = await read_owned(unit, THREADS, caller, request.id)
     require_etag(thread, request.etag)
-    await remove(unit, changes, thread)
-    outbox.emit(unit, "thread.deleted", thread.id, ThreadDeleted(thread_id=thread.id, user_id=thread.user_id))
+    await delete(unit, changes, outbox, thread)
 
 
 async def set_generated_title(
@@ -153,13 +162,6 @@ def save(unit: Unit, changes: Changes, thread: Thread) -> Thread:
     thread.rank = rank_of(thread)
     changes.tell(unit, thread.user_id, thread.id)
     return unit.put(THREADS, thread)
-
-
-async def remove(unit: Unit, changes: Changes, thread: Thread) -> None:
-    """Stages the removal of `thread` and has its owner's watchers told. The one way to remove a thread."""
-    changes.tell(unit, thread.user_id, thread.id)
-    await withdraw(unit, thread)
-    unit.delete(THREADS, thread.id)
 
 
 def _require_words(field: str, title: str) -> None:

@@ -9,11 +9,13 @@ from typing import Any
 
 from google.protobuf.message import Message as AnyMessage
 from llmchat.catalog.v1.model_config_pb2 import ModelConfig
-from llmchat.messages.stored.v1.stream_pb2 import Chunk, Conversation, ExternalAnswer, Turns
+from llmchat.messages.stored.v1.stream_pb2 import Branch, Branches, Chunk, Conversation, ExternalAnswer, Summary, Turns
 from llmchat.messages.v1.message_pb2 import MESSAGE_STATUS_GENERATING, ROLE_ASSISTANT, Message
 from llmchat.operations.stored.v1.unended_operation_pb2 import UnendedOperation
 from llmchat.operations.v1.operation_pb2 import OPERATION_STATUS_COMPLETED, Operation
 from llmchat.store.v1.lease_pb2 import Lease
+from llmchat.threads.stored.v1.share_pb2 import Share
+from llmchat.threads.stored.v1.temporary_thread_pb2 import TemporaryThread
 from llmchat.threads.v1.thread_pb2 import Thread
 from llmchat.users.stored.v1.session_pb2 import AccessKeyRecord, IdentityRecord, SessionRecord
 from llmchat.users.stored.v1.user_pb2 import UsageRecord, UsernameRecord, UserRecord
@@ -22,10 +24,10 @@ from libs.common.clock import timestamp, wall_clock
 from libs.common.documents.system import LEASES
 from libs.common.store.port import CollectionSpec
 from services.catalog.collections import MODELS
-from services.messages.collections import CHUNKS, CONVERSATIONS, EXTERNAL_ANSWERS, MESSAGES
+from services.messages.collections import CHUNKS, CONVERSATIONS, EXTERNAL_ANSWERS, MESSAGES, SUMMARIES
 from services.messages.leases import GENERATOR
 from services.operations.collections import OPERATIONS, UNENDED_OPERATIONS
-from services.threads.collections import THREADS
+from services.threads.collections import SHARES, TEMPORARY_THREADS, THREADS
 from services.users.collections import ACCESS_KEYS, IDENTITIES, SESSIONS, USAGES, USERNAMES, USERS
 
 
@@ -64,6 +66,11 @@ def turns(life: Life, **fields: Any) -> Conversation:
     return Conversation(id=life.empty_thread_id, user_id=life.user_id, turns={"echo": Turns(**fields)})
 
 
+def summary(life: Life, **fields: Any) -> Summary:
+    there = {"thread_id": life.thread_id, "user_id": life.user_id, "model_id": "echo"}
+    return Summary(id="planted", **{**there, **fields})
+
+
 def lease(life: Life) -> Lease:
     """Held by the running process, which therefore does not look after it."""
     return Lease(id="planted", holder=life.replica, expires_at=timestamp(wall_clock() + 3_600_000))
@@ -93,6 +100,12 @@ PLANTS = {
         "users", ACCESS_KEYS, lambda life: AccessKeyRecord(id="planted", user_id="gone"), "user"
     ),
     "a thread without its person": Plant("threads", THREADS, lambda life: Thread(id="planted", user_id="gone"), "user"),
+    "a share without its thread": Plant(
+        "threads", SHARES, lambda life: Share(id="planted", thread_id="gone"), "thread"
+    ),
+    "a temporary thread's end without the thread": Plant(
+        "threads", TEMPORARY_THREADS, lambda life: TemporaryThread(id="gone"), "thread"
+    ),
     "a thread with an unknown model": Plant(
         "threads",
         THREADS,
@@ -122,6 +135,22 @@ PLANTS = {
         "unfinished answer",
         lambda life: life.answer_id,
     ),
+    "a conversation that goes on behind no message": Plant(
+        "messages",
+        CONVERSATIONS,
+        lambda life: Conversation(id=life.empty_thread_id, user_id=life.user_id, heads={"echo": "gone"}),
+        "message",
+    ),
+    "a branch behind no message": Plant(
+        "messages",
+        CONVERSATIONS,
+        lambda life: Conversation(
+            id=life.empty_thread_id,
+            user_id=life.user_id,
+            branches={"echo": Branches(branches=[Branch(number=1, parent_id="gone")])},
+        ),
+        "message",
+    ),
     "a message without its conversation": Plant(
         "messages",
         MESSAGES,
@@ -130,6 +159,7 @@ PLANTS = {
         lambda life: life.empty_thread_id,
     ),
     "a message without its person": Plant("messages", MESSAGES, lambda life: message(life, user_id="gone"), "user"),
+    "a message that follows none": Plant("messages", MESSAGES, lambda life: message(life, parent_id="gone"), "message"),
     "an answer without its question": Plant(
         "messages",
         MESSAGES,
@@ -158,6 +188,11 @@ PLANTS = {
         "fence's lease",
         lambda life: life.answer_id,
     ),
+    "a summary without its conversation": Plant(
+        "messages", SUMMARIES, lambda life: summary(life, thread_id="gone"), "conversation"
+    ),
+    "a summary without its person": Plant("messages", SUMMARIES, lambda life: summary(life, user_id="gone"), "user"),
+    "a summary of an unknown model": Plant("messages", SUMMARIES, lambda life: summary(life, model_id="gone"), "model"),
     "a lease without its answer": Plant("messages", LEASES, lease, "message", lambda life: "planted"),
     "an answer for generators outside that nobody would end": Plant(
         "messages", EXTERNAL_ANSWERS, lambda life: ExternalAnswer(id="planted"), "generation", lambda life: "planted"

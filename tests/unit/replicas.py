@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from types import SimpleNamespace
 
 from llmchat.catalog.v1.model_config_pb2 import MODEL_PROVIDER_ECHO, ModelConfig
 from llmchat.messages.stored.v1.stream_pb2 import Chunk
@@ -14,6 +13,8 @@ from llmchat.messages.v1.message_pb2 import Message
 from llmchat.messages.v1.messages_service_pb2 import BUSY_POLICY_ENQUEUE, BusyPolicy, SendMessageRequest
 from llmchat.operations.v1.system_config_pb2 import SystemLimits
 from llmchat.store.v1.lease_pb2 import Lease
+from llmchat.threads.v1.thread_pb2 import Thread
+from llmchat.users.v1.user_pb2 import UserSettings
 
 from libs.common.access.limits import CountedLimits
 from libs.common.context import Call, Caller
@@ -22,12 +23,15 @@ from libs.common.documents.documents import Documents
 from libs.common.documents.pages import PageTokens
 from libs.common.documents.system import LEASES, SYSTEM_COLLECTIONS
 from libs.common.events.bus import Bus
+from libs.common.events.changes import Changes
 from libs.common.events.in_process_bus import InProcessBus
 from libs.common.events.outbox import Outbox
 from libs.common.failpoints import Failpoints
 from libs.common.store.memory import MemoryStore
 from libs.common.store.port import Query, Store
 from services.messages.collections import CHUNKS, COLLECTIONS, MESSAGES
+from services.messages.defaults import Defaults
+from services.messages.external import ExternalAnswers
 from services.messages.generations import Generations
 from services.messages.hub import Hub
 from services.messages.models import Models
@@ -37,9 +41,12 @@ from services.messages.sending import Sending
 from services.messages.streams import Streams
 from tests.integration.calling import eventually
 from tests.integration.watching import Seen, tokens_of, watch
+from tests.unit.configured import live_config
 
 LEASE_SECONDS = 0.1
 LEASE = int(LEASE_SECONDS * 1000)
+# Seconds that an answer may wait for who writes it outside.
+PATIENCE = 60
 DAY = 24 * 3600 * 1000
 _ANNA = Call(method="/SendMessage", caller=Caller(user_id="anna"))
 
@@ -98,11 +105,14 @@ class Replica:
         outbox = Outbox("messages", self.documents, installation.bus, replica=name)
         models = Models(_Catalog(), {MODEL_PROVIDER_ECHO: self.model})  # type: ignore[arg-type]
         self.hub = Hub(64, installation.bus)
+        waiting = Changes(installation.bus, "external_answers", watchdog)
+        external = ExternalAnswers(self.documents, waiting, patience=PATIENCE, lease_seconds=LEASE_SECONDS)
         self.generations = Generations(
             self.documents,
             outbox,
             self.hub,
             models,
+            external,
             installation.bus,
             replica=name,
             linger=0,
@@ -111,7 +121,8 @@ class Replica:
             failpoints=Failpoints.parse(failpoints),
         )
         limits = CountedLimits(SystemLimits())
-        self.sending = Sending(self.documents, models, _Threads(), self.generations, limits)  # type: ignore[arg-type]
+        defaults = Defaults(_Users(), _Threads(), live_config())  # type: ignore[arg-type]
+        self.sending = Sending(self.documents, models, defaults, self.generations, limits)
         self.streams = Streams(self.documents, self.hub, self.generations, watchdog)
         self._looking = asyncio.create_task(self.generations.run())
 
@@ -146,7 +157,7 @@ class Replica:
     async def dies(self) -> None:
         """As by SIGKILL: it does nothing more, and what it was writing stays unfinished."""
         await self._stop_looking()
-        writing = [task for _, task in self.generations._running.values()]
+        writing = self.generations._running.tasks
         for task in writing:
             task.cancel()
         await asyncio.gather(*writing, return_exceptions=True)
@@ -246,7 +257,14 @@ class _Catalog:
 
 
 class _Threads:
-    """A stand-in for the threads service: every thread is the caller's."""
+    """A stand-in for the threads service: every thread is the caller's, with no settings."""
 
-    async def GetThread(self, request: object) -> SimpleNamespace:  # noqa: N802 # the RPC's name
-        return SimpleNamespace()
+    async def GetThread(self, request: object) -> Thread:  # noqa: N802 # the RPC's name
+        return Thread()
+
+
+class _Users:
+    """A stand-in for the users service: nobody has set anything."""
+
+    async def GetUserSettings(self, request: object) -> UserSettings:  # noqa: N802 # the RPC's name
+        return UserSettings()
