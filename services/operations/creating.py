@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from llmchat.catalog.v1.catalog_service_pb2 import GetModelRequest
 from llmchat.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from llmchat.catalog.v1.model_config_pb2 import ModelConfig
 from llmchat.operations.v1 import operation_pb2
 from llmchat.operations.v1.operation_pb2 import Operation
 from llmchat.operations.v1.operations_service_pb2 import CreateOperationRequest, RetryOperationRequest
@@ -75,8 +76,8 @@ class Creating:
             Invalid: what the type needs is not given, or what it does not take is; or nobody asks for it.
             Denied: a high priority, or the type, is for administrators.
             NotFound: no such thread of the caller's, or no such model.
-            Precondition: the thread has a title, the model cannot be loaded, or an administrator has switched this off
-                (reasons HAS_TITLE, NOT_LOADABLE, FEATURE_OFF).
+            Precondition: the thread has a title, the model is not in use or cannot be loaded, or an administrator has
+                switched this off (reasons HAS_TITLE, MODEL_UNAVAILABLE, NOT_LOADABLE, FEATURE_OFF).
             Exhausted: too many operations of the person's are under way (reason TOO_MANY_OPERATIONS).
         """
         kind = _KINDS[request.type]
@@ -146,9 +147,8 @@ class Creating:
                 raise Precondition("the thread has a title", reason="HAS_TITLE")
         if operation.model_id:
             model = await self._catalog.GetModel(GetModelRequest(id=operation.model_id))
-            is_loadable = model.status.loading_supported and not model.HasField("removed_at")
-            if operation.type == operation_pb2.OPERATION_TYPE_LOAD_MODEL and not is_loadable:
-                raise Precondition(f"{model.id} is no model that is loaded here", reason="NOT_LOADABLE")
+            if operation.type == operation_pb2.OPERATION_TYPE_LOAD_MODEL:
+                _require_loadable(model)
 
     async def _require_room(self, unit: Unit, operation: Operation) -> None:
         """Those that come at the same moment do not see each other: a person may so have a few more."""
@@ -156,6 +156,13 @@ class Creating:
         if await count_unended(unit, operation.user_id) >= most:
             text = f"{most} operations are under way already: wait for one, or cancel one"
             raise Exhausted(text, reason="TOO_MANY_OPERATIONS")
+
+
+def _require_loadable(model: ModelConfig) -> None:
+    if model.HasField("deprecated_at") or model.HasField("removed_at"):
+        raise Precondition(f"the model {model.id} is not in use any more", reason="MODEL_UNAVAILABLE")
+    if not model.status.loading_supported:
+        raise Precondition(f"the model {model.id} is not one that is loaded", reason="NOT_LOADABLE")
 
 
 def _require_sound(request: CreateOperationRequest, kind: _Kind, caller: Caller) -> None:

@@ -1,24 +1,15 @@
-"""Operations, by the one kind there is: finding a title after a thread's first answer."""
+"""Operations, as their owner sees them: by the one that nobody asks for, a title after a thread's first answer."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode, aio
-from llmchat.events.v1.events_pb2 import GenerationFinished
-from llmchat.messages.v1 import messages_service_pb2
-from llmchat.messages.v1.messages_service_pb2 import (
-    SuggestTitleRequest,
-    SuggestTitleResponse,
-)
 from llmchat.operations.v1.operation_pb2 import (
     OPERATION_STATUS_CANCELLED,
     OPERATION_STATUS_COMPLETED,
@@ -34,108 +25,18 @@ from llmchat.operations.v1.operations_service_pb2 import (
     ListOperationsRequest,
     WatchOperationRequest,
 )
-from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
 from llmchat.threads.v1.thread_pb2 import Thread
-from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest, DeleteThreadRequest, GetThreadRequest
-from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
+from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest, DeleteThreadRequest
 
-from libs.common.context import Call, Caller
-from libs.common.documents.documents import Documents
-from libs.common.documents.unit import Unit
+from libs.common.context import Caller
 from libs.common.errors import Exhausted, NotFound, Precondition
 from libs.common.events.bus import Delivery
-from libs.common.events.outbox import Outbox, event_channel
+from libs.common.events.outbox import event_channel
 from libs.common.events.subscription import subscribed
-from libs.common.process import Process, open_process
-from libs.common.settings import Settings
-from services.operations.bootstrap import bootstrap as operations_bootstrap
-from services.threads.bootstrap import bootstrap as threads_bootstrap
-from tests.integration.calling import NOBODY, SignedIn, eventually, refused, sign_in
-from tests.standins.partial import filled
+from tests.integration.calling import eventually, refused
+from tests.integration.operating import ENDED, House, StandInMessages, running
 
 T = TypeVar("T")
-ENDED = (OPERATION_STATUS_COMPLETED, OPERATION_STATUS_FAILED, OPERATION_STATUS_CANCELLED)
-
-
-class StandInMessages:
-    """Stands in for the messages service: it suggests titles as a test says, and tells of generations that ended.
-
-    Attributes:
-        failures: What the next suggestions fail with, one each.
-        may_answer: Cleared: suggestions wait.
-        asked: Who asked for whom, one entry per suggestion.
-        cut_off: The suggestions that were cancelled while they waited.
-    """
-
-    documents: Documents
-    outbox: Outbox
-
-    def __init__(self) -> None:
-        self.failures: list[Exception] = []
-        self.may_answer = asyncio.Event()
-        self.may_answer.set()
-        self.asked: list[Caller] = []
-        self.cut_off = 0
-
-    async def bootstrap(self, process: Process) -> None:
-        self.documents = await process.documents("messages", [])
-        self.outbox = process.outbox("messages", self.documents)
-        service = messages_service_pb2.DESCRIPTOR.services_by_name["MessagesService"]
-        process.server.add(service, filled(service, self))
-
-    async def finish(self, thread: Thread) -> None:
-        """The thread's answer is complete."""
-        now = Timestamp()
-        now.GetCurrentTime()
-        event = GenerationFinished(
-            thread_id=thread.id, user_id=thread.user_id, model_id="echo", messages=2, complete=True, finished_at=now
-        )
-
-        async def emit(unit: Unit) -> None:
-            self.outbox.emit(unit, "generation.finished", thread.id, event)
-
-        await self.documents.unit(emit)
-
-    async def SuggestTitle(self, request: SuggestTitleRequest, call: Call) -> SuggestTitleResponse:  # noqa: N802
-        self.asked.append(call.caller)
-        if self.failures:
-            raise self.failures.pop(0)
-        try:
-            await self.may_answer.wait()
-        except asyncio.CancelledError:
-            self.cut_off += 1
-            raise
-        return SuggestTitleResponse(title="Lisbon by tram", tokens_used=9)
-
-
-@dataclass
-class House:
-    """Threads, operations and the stand-in in one process; alice and bob at its door."""
-
-    process: Process
-    messages: StandInMessages
-    threads: SignedIn
-    alice: SignedIn
-    bob: SignedIn
-
-    async def answered_thread(self) -> Thread:
-        """A thread of alice's that has its first answer and no title."""
-        thread: Thread = await self.threads.CreateThread(CreateThreadRequest())
-        await self.messages.finish(thread)
-        return thread
-
-    async def operation(self, thread: Thread, *statuses: int) -> Operation:
-        """The thread's operation, once it is there, in one of `statuses` if any are given."""
-
-        async def read() -> list[Operation]:
-            answer = await self.alice.ListOperations(ListOperationsRequest(thread_id=thread.id))
-            return list(answer.operations)
-
-        return (await eventually(read, lambda found: found and (not statuses or found[0].status in statuses)))[0]
-
-    async def title(self, thread: Thread) -> str:
-        found: Thread = await self.threads.GetThread(GetThreadRequest(id=thread.id))
-        return found.title
 
 
 @pytest.fixture
@@ -147,25 +48,7 @@ def messages() -> StandInMessages:
 def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LLMCHAT_OPERATION_INTERVAL", "0.05")
     monkeypatch.setenv("LLMCHAT_OPERATION_RETRY_DELAY", "0.02")
-
-
-@asynccontextmanager
-async def running(folder: Path, messages: StandInMessages) -> AsyncIterator[House]:
-    settings = Settings(
-        listen="127.0.0.1:0",
-        store_url=f"sqlite:///{folder}",
-        users_address=NOBODY,
-        catalog_address=NOBODY,
-        redelivery_interval=0.1,
-        stop_grace=0.1,
-    )
-    bootstraps = {"threads": threads_bootstrap, "operations": operations_bootstrap, "messages": messages.bootstrap}
-    async with (
-        open_process(settings, bootstraps) as process,
-        sign_in(process, ThreadsServiceStub, "alice") as (threads,),
-        sign_in(process, OperationsServiceStub, "alice", "bob") as (alice, bob),
-    ):
-        yield House(process, messages, threads, alice, bob)
+    monkeypatch.setenv("LLMCHAT_HEALTH_INTERVAL", "0")
 
 
 @pytest.fixture
