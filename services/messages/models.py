@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from llmchat.catalog.v1.catalog_service_pb2 import GetModelRequest
 from llmchat.catalog.v1.model_config_pb2 import ModelConfig, ModelProvider
 
-from libs.common.errors import Precondition
+from libs.common.errors import DomainError, Precondition
 from libs.common.events.bus import Bus
 from libs.common.events.changes import EVERYTHING, change_channel
 from libs.common.events.outbox import event_channel
 from libs.common.events.subscription import subscribed
-from services.messages.providers.open import Providers
+from services.messages.providers.open import Providers, missing_extra
 from services.messages.providers.port import Provider
 
 if TYPE_CHECKING:
@@ -59,6 +59,14 @@ class Models:
         """Who makes the models of `provider`, whether they are available or not; None where nobody here does."""
         return self._providers.get(provider)
 
+    async def find(self, model_id: str) -> ModelConfig | None:
+        """The model, as it was told last where the catalog does not answer; None where nothing is known of it."""
+        _, told = self._known.get(model_id, (0.0, None))
+        try:
+            return await self.get(model_id)
+        except DomainError:
+            return told
+
     def provider(self, model: ModelConfig) -> Provider:
         """Who serves the model.
 
@@ -72,5 +80,7 @@ class Models:
             if model.replacement_id:
                 text += f": {model.replacement_id} replaces it"
                 metadata["replacement_id"] = model.replacement_id
+            elif provider is None and (extra := missing_extra(model.provider)):
+                text += f": the extra llmchat[{extra}] is not installed"
             raise Precondition(text, reason="MODEL_UNAVAILABLE", metadata=metadata)
         return provider

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
+import sys
+import time
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from grpc import StatusCode
+from llmchat.catalog.v1.model_config_pb2 import MODEL_PROVIDER_ANTHROPIC, MODEL_PROVIDER_OPENAI, ModelProvider
 from llmchat.messages.v1.message_pb2 import (
     MESSAGE_STATUS_CANCELLED,
     MESSAGE_STATUS_COMPLETE,
@@ -19,22 +25,27 @@ from llmchat.messages.v1.message_pb2 import (
 )
 from llmchat.messages.v1.messages_service_pb2 import (
     CancelGenerationRequest,
+    CheckProviderRequest,
     GetMessageRequest,
     SendMessageRequest,
     StreamEvent,
 )
 from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest
-from llmchat.users.v1.user_pb2 import KEY_PROVIDER_OPENAI, KeyProvider
+from llmchat.users.v1.user_pb2 import KEY_PROVIDER_CLAUDE, KEY_PROVIDER_OPENAI, KeyProvider
 
 from tests.integration.accounts import account
+from tests.integration.calling import refused
 from tests.integration.conftest import House, Person, open_house
-from tests.integration.provider_keys import store
+from tests.integration.provider_keys import acting_for, store
 from tests.integration.watching import Seen, tokens_of, watch
+from tests.standins.anthropic_server import StandInAnthropic
 from tests.standins.openai_server import StandInOpenAI
 from tests.standins.provider_server import Reply, StandInProvider, Then, ToolCall, serve
 
+# The SDK says of old models that they are.
+pytestmark = pytest.mark.filterwarnings("ignore:The model .* is deprecated:DeprecationWarning")
+
 INSTALLATIONS = "a-key-that-nobody-else-sees"
-OWN = "sk-canary-of-ones-own" + "a" * 40
 # Emoji with joiners and skin tones, combining marks, right-to-left, scripts beyond the BMP, and line separators that
 # some line splitters stumble over.
 SCRIPTS = "👩‍🚀👍🏽🏳️‍🌈 e\u0301a\u0308\u20dd नमस्ते שלום 你好 𝕏𝒹𒀀 \u2028\u2029\x85\x0b\x0c\x1e “—” end"
@@ -54,13 +65,24 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Maker:
-    """A maker: its name in the settings, its stand-in, a model of its, whose keys it takes, how it refuses."""
+    """A maker: its name in the settings, its stand-in, a model of its, what keys it takes and how it refuses; what it
+    says where one has to `wait` so many seconds, if anything; and its SDK.
+    """
 
     name: str
     stand_in: type[StandInProvider]
     model: str
+    provider: ModelProvider
     keys: KeyProvider | None
+    own_key: str
     refusals: tuple[Refusal, ...]
+    wait: Callable[[int], Reply] | None
+    sdk: str
+
+    def overloaded(self) -> Reply:
+        """What passes."""
+        refusal = next(one for one in self.refusals if one.code == "OVERLOADED")
+        return Reply(status=refusal.status, error=refusal.error)
 
 
 MAKERS = (
@@ -68,7 +90,9 @@ MAKERS = (
         "openai",
         StandInOpenAI,
         "gpt-4.1",
+        MODEL_PROVIDER_OPENAI,
         KEY_PROVIDER_OPENAI,
+        "sk-proj-canary" + "o" * 40,
         (
             Refusal(400, "context_length_exceeded", "CONTEXT_TOO_LONG"),
             Refusal(400, "content_policy_violation", "REFUSED"),
@@ -80,12 +104,41 @@ MAKERS = (
             Refusal(429, "rate_limit_exceeded", "RATE_LIMITED"),
             Refusal(500, "", "OVERLOADED"),
             Refusal(503, "", "OVERLOADED"),
+            Refusal(504, "", "TIMEOUT"),
         ),
+        lambda seconds: Reply(status=429, headers={"x-ratelimit-reset-requests": f"{seconds}s"}),
+        "openai",
+    ),
+    Maker(
+        "anthropic",
+        StandInAnthropic,
+        "claude-4-sonnet",
+        MODEL_PROVIDER_ANTHROPIC,
+        KEY_PROVIDER_CLAUDE,
+        "sk-ant-api03-canary" + "c" * 80,
+        (
+            Refusal(
+                400, "invalid_request_error: prompt is too long: 208310 tokens > 200000 maximum", "CONTEXT_TOO_LONG"
+            ),
+            Refusal(400, "invalid_request_error", "PROVIDER_ERROR"),
+            Refusal(401, "authentication_error", "AUTHENTICATION"),
+            Refusal(402, "billing_error", "PROVIDER_ERROR"),
+            Refusal(403, "permission_error", "PROVIDER_ERROR"),
+            Refusal(404, "not_found_error", "PROVIDER_ERROR"),
+            Refusal(413, "request_too_large", "CONTEXT_TOO_LONG"),
+            Refusal(429, "rate_limit_error", "RATE_LIMITED"),
+            Refusal(500, "api_error", "OVERLOADED"),
+            Refusal(504, "timeout_error", "TIMEOUT"),
+            Refusal(529, "overloaded_error", "OVERLOADED"),
+        ),
+        lambda seconds: Reply(status=429, error="rate_limit_error", headers={"retry-after": str(seconds)}),
+        "anthropic",
     ),
 )
 KEYED = [maker for maker in MAKERS if maker.keys is not None]
+PATIENT = [maker for maker in MAKERS if maker.wait is not None]
 REFUSALS = [
-    pytest.param(maker, refusal, id=f"{maker.name}-{refusal.status}-{refusal.error}")
+    pytest.param(maker, refusal, id=f"{maker.name}-{refusal.status}-{refusal.error[:40]}")
     for maker in MAKERS
     for refusal in maker.refusals
 ]
@@ -104,6 +157,12 @@ async def server(maker: Maker) -> AsyncIterator[StandInProvider]:
 
 
 @pytest.fixture
+def address(server: StandInProvider) -> str:
+    """Where the house believes the maker to be."""
+    return server.base_url
+
+
+@pytest.fixture
 def settings() -> dict[str, str]:
     """Those of the messages service that differ, without their prefix."""
     return {}
@@ -112,14 +171,14 @@ def settings() -> dict[str, str]:
 @pytest.fixture
 async def house(
     maker: Maker,
-    server: StandInProvider,
+    address: str,
     settings: dict[str, str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> AsyncIterator[House]:
     """A house whose maker is the stand-in, with a key of its own where the maker takes keys."""
     prefix = f"LLMCHAT_{maker.name.upper()}"
-    monkeypatch.setenv(f"{prefix}_BASE_URL", server.base_url)
+    monkeypatch.setenv(f"{prefix}_BASE_URL", address)
     if maker.keys is not None:
         monkeypatch.setenv(f"{prefix}_API_KEY", INSTALLATIONS)
     for name, value in settings.items():
@@ -185,6 +244,11 @@ class TestAnswers:
         assert seen.text == "before and after"
         assert (await anna.stored(seen)).status == MESSAGE_STATUS_COMPLETE
 
+    async def test_the_makers_own_count_is_kept(self, anna: Conversation, server: StandInProvider) -> None:
+        server.replies.append(Reply(["one ", "piece"], input_tokens=11, output_tokens=7))
+        message = await anna.stored(await anna.ask("hello"))
+        assert (message.input_tokens, message.context_tokens, message.total_tokens) == (11, 11, 7)
+
     async def test_an_answer_of_nothing_is_complete(self, anna: Conversation, server: StandInProvider) -> None:
         server.replies.append(Reply([]))
         seen = await anna.ask("hello")
@@ -208,6 +272,10 @@ class TestAnswers:
 
 
 class TestFailures:
+    @pytest.fixture
+    def settings(self) -> dict[str, str]:
+        return {"PROVIDER_RETRIES": "0"}
+
     @pytest.mark.parametrize(
         ("then", "code"),
         [
@@ -244,6 +312,79 @@ class TestFailures:
         assert len(server.requests) == 1
         assert INSTALLATIONS not in str(message.error) + caplog.text
         assert (await anna.ask("again")).text == "better"
+
+
+class TestAskedAgain:
+    async def test_until_it_answers(self, anna: Conversation, server: StandInProvider, maker: Maker) -> None:
+        server.replies += [maker.overloaded(), maker.overloaded(), Reply(["well"])]
+        seen = await anna.ask("hello")
+        message = await anna.stored(seen)
+        assert (seen.text, message.status) == ("well", MESSAGE_STATUS_COMPLETE)
+        assert server.requests[0] == server.requests[1] == server.requests[2]
+        assert not message.HasField("error")
+
+    async def test_twice_at_most(self, anna: Conversation, server: StandInProvider, maker: Maker) -> None:
+        server.replies += [maker.overloaded()] * 3
+        message = await anna.stored(await anna.ask("hello"))
+        assert (message.status, message.error.code) == (MESSAGE_STATUS_FAILED, "OVERLOADED")
+        assert (message.error.retry_count, len(server.requests)) == (2, 3)
+
+    @pytest.mark.parametrize("maker", PATIENT, ids=lambda maker: maker.name, indirect=True)
+    async def test_once_the_time_that_it_asks_for_is_over(
+        self, anna: Conversation, server: StandInProvider, maker: Maker
+    ) -> None:
+        assert maker.wait is not None
+        server.replies += [maker.wait(2), Reply(["well"])]
+        begun = time.monotonic()
+        assert (await anna.ask("hello")).text == "well"
+        assert time.monotonic() - begun >= 2
+
+    @pytest.mark.parametrize("maker", PATIENT, ids=lambda maker: maker.name, indirect=True)
+    async def test_not_where_that_is_long_which_is_told(
+        self, anna: Conversation, server: StandInProvider, maker: Maker
+    ) -> None:
+        assert maker.wait is not None
+        server.replies.append(maker.wait(3600))
+        message = await anna.stored(await anna.ask("hello"))
+        assert (message.status, message.error.code) == (MESSAGE_STATUS_FAILED, "RATE_LIMITED")
+        assert message.error.details["retry_after"] == 3600
+        assert (message.error.retry_count, len(server.requests)) == (0, 1)
+
+    @pytest.mark.parametrize("maker", PATIENT, ids=lambda maker: maker.name, indirect=True)
+    async def test_not_once_it_is_cancelled(self, anna: Conversation, server: StandInProvider, maker: Maker) -> None:
+        assert maker.wait is not None
+        server.replies += [maker.wait(2), Reply(["for whom?"])]
+        seen = await started(anna.send("hello"))
+        while not server.requests:
+            await asyncio.sleep(0.01)
+        assert (await anna.cancel(seen)).status == MESSAGE_STATUS_CANCELLED
+        await asyncio.sleep(2.5)
+        assert len(server.requests) == 1
+
+
+class TestUnreachable:
+    @pytest.fixture
+    def settings(self) -> dict[str, str]:
+        return {"PROVIDER_TIMEOUT": "1", "PROVIDER_RETRIES": "1"}
+
+    @pytest.fixture(params=["refuses", "is deaf"])
+    def address(self, request: pytest.FixtureRequest) -> Iterator[str]:
+        """Of a port that takes no connections: at once, or by being full."""
+        with ExitStack() as stack:
+            listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+            address = listener.getsockname()
+            if request.param == "refuses":
+                listener.close()
+            for _ in range(3 if request.param == "is deaf" else 0):
+                caller = stack.enter_context(socket.socket())
+                caller.setblocking(False)
+                caller.connect_ex(address)
+            yield f"http://{address[0]}:{address[1]}"
+
+    async def test_it_is_asked_again_then_told(self, anna: Conversation) -> None:
+        message = await anna.stored(await anna.ask("is anybody there?"))
+        assert (message.status, message.error.code) == (MESSAGE_STATUS_FAILED, "OVERLOADED")
+        assert message.error.retry_count == 1
 
 
 class TestSilence:
@@ -312,9 +453,45 @@ async def test_ones_own_key_before_the_installations(house: House, maker: Maker,
     server.replies += [Reply(["ok"]), Reply(["ok"])]
     ada = await conversation(await account(house), maker)
     await ada.ask("hello")
-    await store(ada.person, OWN, maker.keys)
+    await store(ada.person, maker.own_key, maker.keys)
     await ada.ask("hello")
-    assert server.keys == [INSTALLATIONS, OWN]
+    assert server.keys == [INSTALLATIONS, maker.own_key]
+
+
+class TestChecks:
+    async def test_one_that_answers_is_well(self, house: House, maker: Maker, server: StandInProvider) -> None:
+        async with acting_for(house, await house.person(), "catalog") as catalog:
+            health = await catalog.messages.CheckProvider(CheckProviderRequest(provider=maker.provider))
+        assert (health.is_configured, health.error) == (True, "")
+        assert health.latency_ms > 0
+        assert server.requests == [], "no model is asked anything"
+        assert set(server.keys) == {INSTALLATIONS if maker.keys is not None else ""}
+
+    async def test_one_that_does_not_is_not(self, house: House, maker: Maker, server: StandInProvider) -> None:
+        server.listing = maker.overloaded()
+        async with acting_for(house, await house.person(), "catalog") as catalog:
+            health = await catalog.messages.CheckProvider(CheckProviderRequest(provider=maker.provider))
+        assert (health.is_configured, health.error) == (True, "OVERLOADED")
+
+
+async def test_without_its_sdk_a_maker_is_not_served(
+    maker: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, maker.sdk, None)
+    async with open_house(tmp_path / "data") as house:
+        anna = await conversation(await house.person(), maker)
+        with refused(StatusCode.FAILED_PRECONDITION) as refusal:
+            await anna.ask("hello")
+    assert refusal.error.reason == "MODEL_UNAVAILABLE"
+    assert f"llmchat[{maker.name}]" in refusal.error.text
+
+
+async def test_no_sdk_is_imported_before_it_is_used() -> None:
+    program = "import sys, services.__main__; print(*sys.modules)"
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
+    imported, _ = await child.communicate()
+    assert child.returncode == 0
+    assert not {maker.sdk for maker in MAKERS} & set(imported.decode().split())
 
 
 async def started(stream: Any) -> Seen:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 
+import httpx2
 import openai
 from openai.types.chat import ChatCompletionMessageParam
 
+from services.messages.providers import failures
 from services.messages.providers.port import Health, Prompt, ProviderError, Usage
 
-# Why a key that is good may be forbidden something.
-_NOT_THE_KEYS_FAULT = frozenset(("model_not_found", "unsupported_country_region_territory"))
+_OPENAIS = "https://api.openai.com/v1"
+# Seconds.
+_CONNECT = 5
+# A limit that no waiting restores.
+_NOTHING_LEFT = "insufficient_quota"
 
 
 class OpenAIProvider:
     """Through the official SDK. `timeout` is in seconds of silence; `base_url` None means OpenAI's own server."""
 
     def __init__(self, base_url: str | None, timeout: float) -> None:
-        self._base_url = base_url
-        self._timeout = timeout
+        self._base_url = base_url or _OPENAIS
+        self._timeout = httpx2.Timeout(timeout, connect=min(timeout, _CONNECT))
         self._connections = openai.DefaultAsyncHttpxClient()
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[str | Usage, None]:
@@ -46,9 +51,9 @@ class OpenAIProvider:
         except (openai.OpenAIError, ValueError) as error:
             raise _provider_error(error, begun) from error
         if not finish_reason:
-            raise _broken_off()
+            raise failures.broken_off()
         if finish_reason == "content_filter":
-            raise ProviderError("REFUSED", "the provider's content filter ended the answer")
+            raise failures.content_refused()
 
     async def check(self, api_key: str) -> Health:
         """See `Provider.check`: asks for the list of models, which costs nothing."""
@@ -69,7 +74,7 @@ class OpenAIProvider:
             base_url=self._base_url,
             http_client=self._connections,
             timeout=self._timeout,
-            # Retried by nobody: after the first token a retry would splice two answers.
+            # After the first token a retry would splice two answers; before it, `RetryingProvider` sees to it.
             max_retries=0,
         )
         # What the SDK finds in the environment need not be the key's.
@@ -90,29 +95,41 @@ def _messages(prompt: Prompt) -> list[ChatCompletionMessageParam]:
 
 
 def _provider_error(error: Exception, begun: bool) -> ProviderError:
-    """What `error` means, once the answer has `begun` or before; its words stay here: they may repeat the key."""
+    """What `error` means, once the answer has `begun` or before."""
     match error:
-        case openai.PermissionDeniedError() if error.code in _NOT_THE_KEYS_FAULT:
-            return ProviderError("PROVIDER_ERROR", f"the provider refused the request ({error.code})")
-        case openai.AuthenticationError() | openai.PermissionDeniedError():
-            return ProviderError("AUTHENTICATION", "the provider refused the key")
-        case openai.RateLimitError():
-            return ProviderError("RATE_LIMITED", "the provider's rate limit is reached")
-        case openai.APITimeoutError():
-            return ProviderError("TIMEOUT", "the provider did not answer in time")
-        case openai.APIConnectionError() if not begun:
-            return ProviderError("OVERLOADED", "the provider cannot be reached")
-        case openai.InternalServerError():
-            return ProviderError("OVERLOADED", f"the provider failed with status {error.status_code}")
-        case openai.BadRequestError() if error.code == "context_length_exceeded":
-            return ProviderError("CONTEXT_TOO_LONG", "the conversation is too long for the model")
-        case openai.BadRequestError() if error.code == "content_policy_violation":
-            return ProviderError("REFUSED", "the provider refused the content")
         case openai.APIStatusError():
-            return ProviderError("PROVIDER_ERROR", f"the provider answered with status {error.status_code}")
+            return _refusal(error)
+        case openai.APITimeoutError() if not isinstance(error.__cause__, httpx2.ConnectTimeout):
+            return failures.silent()
+        case openai.APIConnectionError() if not begun:
+            return failures.unreachable()
         case _:
-            return _broken_off()
+            return failures.broken_off()
 
 
-def _broken_off() -> ProviderError:
-    return ProviderError("PROVIDER_ERROR", "the provider's stream broke off")
+def _refusal(error: openai.APIStatusError) -> ProviderError:
+    """What an answer that is an error means, by its status and OpenAI's code."""
+    match error.status_code, error.code:
+        case (403 | 404, "model_not_found"):
+            return failures.no_such_model()
+        case (403, "unsupported_country_region_territory"):
+            # The key may be good elsewhere.
+            return failures.request_refused(403)
+        case (401 | 403, _):
+            return failures.key_refused()
+        case (400, "context_length_exceeded") | (413, _):
+            return failures.too_long()
+        case (400, "content_policy_violation" | "content_filter"):
+            return failures.content_refused()
+        case (429, code):
+            return failures.rate_limited(None if code == _NOTHING_LEFT else _asked_to_wait(error))
+        case (408 | 504, _):
+            return failures.silent()
+        case (status, _) if status >= 500:
+            return failures.overloaded(status, _asked_to_wait(error))
+        case (status, _):
+            return failures.request_refused(status)
+
+
+def _asked_to_wait(error: openai.APIStatusError) -> float | None:
+    return failures.asked_to_wait(error.response.headers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
+from math import inf
 from typing import Literal, Protocol, runtime_checkable
 
 
@@ -54,14 +55,16 @@ class Health:
 class ProviderError(Exception):
     """The provider failed or refused. `code` is one of `MessageError.code`'s; the text holds no secret.
 
-    `retry_after` is in seconds: how long the provider asks to wait, where it does.
+    `retry_after` is in seconds: how long the provider asks to wait, where it does and where that is a time. `retries`
+    is how often it was asked again before it failed for good.
     """
 
     def __init__(self, code: str, text: str, retry_after: float | None = None) -> None:
         super().__init__(text)
         self.code = code
         self.text = text
-        self.retry_after = retry_after
+        self.retry_after = retry_after if retry_after is not None and 0 <= retry_after < inf else None
+        self.retries = 0
 
 
 class Provider(Protocol):
@@ -103,3 +106,7 @@ class Loader(Protocol):
             ProviderError: it fails, or there is no such model to fetch (code MODEL_NOT_FOUND, which no answer has).
         """
         ...
+
+
+class LoadingProvider(Provider, Loader, Protocol):
+    """Both."""
