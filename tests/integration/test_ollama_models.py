@@ -9,17 +9,25 @@ from typing import Any
 
 import pytest
 from grpc import StatusCode
+from llmchat.catalog.v1.catalog_service_pb2 import GetModelRequest, GetProviderHealthRequest
 from llmchat.catalog.v1.model_config_pb2 import (
     MODEL_PROVIDER_ECHO,
     MODEL_PROVIDER_GOOGLE,
     MODEL_PROVIDER_OLLAMA,
     ModelProvider,
 )
-from llmchat.messages.v1.messages_service_pb2 import CheckProviderRequest, CheckProviderResponse, PullModelRequest
+from llmchat.messages.v1.messages_service_pb2 import (
+    CheckProviderRequest,
+    CheckProviderResponse,
+    PullModelRequest,
+    SendMessageRequest,
+)
+from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest
 
 from libs.common.errors import NotFound, Unavailable
-from tests.integration.calling import refused
+from tests.integration.calling import eventually, refused
 from tests.integration.conftest import House, Person, bearing, open_house
+from tests.integration.watching import watch
 from tests.standins.google_server import StandInGoogle
 from tests.standins.ollama_server import Fetching, StandInOllama
 from tests.standins.provider_server import Reply, serve
@@ -177,6 +185,25 @@ class TestPulling:
     async def test_a_model_that_the_catalog_does_not_have(self, operations: Person) -> None:
         with refused(StatusCode.NOT_FOUND):
             await progress(pull(operations, "no-such-model"))
+
+
+async def test_what_was_pulled_answers(house: House, operations: Person, ollama: StandInOllama) -> None:
+    anna = await house.person()
+    ollama.fetching = Fetching(STEPS)
+    assert (await progress(pull(operations)))[-1] == 100
+    await operations.catalog.GetProviderHealth(GetProviderHealthRequest(provider=MODEL_PROVIDER_OLLAMA, now=True))
+    await eventually(lambda: anna.catalog.GetModel(GetModelRequest(id=MODEL)), lambda model: model.status.is_available)
+
+    thread = await anna.threads.CreateThread(CreateThreadRequest(title="t"))
+    question = SendMessageRequest(thread_id=thread.id, model_id=MODEL, content="hello", temperature=0.4)
+    ollama.replies.append(Reply(["hello", " you"]))
+    assert (await watch(anna.messages.SendMessage(question))).text == "hello you"
+    [asked] = ollama.requests
+    assert (asked["model"], ollama.turns(asked)[-1]) == (NAME, ("user", "hello"))
+    assert asked["options"] == {"num_ctx": 8_192, "num_predict": 2_048, "temperature": 0.4}, (
+        "nothing to load it for anew"
+    )
+    assert asked["keep_alive"] == ollama.loads[0]["keep_alive"]
 
 
 class TestChecks:

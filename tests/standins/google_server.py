@@ -46,14 +46,18 @@ class GoogleWire(Wire):
                 "thoughtsTokenCount": thoughts,
                 "totalTokenCount": reply.input_tokens + reply.output_tokens,
             }
-        yield _content({"text": ""}, usage, finishReason=_FINISH_REASONS[reply.then])
+        if reply.then is Then.REFUSED and not reply.pieces:
+            # It is the question then, to which there is no candidate for an answer.
+            yield _data({"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usageMetadata": usage})
+        else:
+            yield _content({"text": ""}, usage, finishReason=reply.error or _FINISH_REASONS[reply.then])
 
 
 class StandInGoogle(StandInProvider):
     """Content that is generated, and the list of models.
 
-    `Reply.error` is the reason in an error's details; where it is a sentence, it is the error's text. Google tells how
-    long to wait in the details; the stand-in is told as other makers say it, by the header.
+    `Reply.error` is the reason in an error's details; where it is a sentence, it is the error's text. In an answer it
+    is the finish reason. Google tells how long to wait in the details: those of a reply whose headers say it.
     """
 
     answer_path = "/v1/models/{model}:streamGenerateContent"

@@ -6,13 +6,19 @@ import ssl
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from copy import copy
+from itertools import dropwhile
 from typing import Any
 
 import httpx2
 from google import genai
 from google.genai import errors, types
 
+from services.messages.providers import failures
 from services.messages.providers.port import Health, Prompt, ProviderError, Usage
+
+_GOOGLES = "https://generativelanguage.googleapis.com"
+# Seconds.
+_CONNECT = 5
 
 _COMPLETE = frozenset((types.FinishReason.STOP, types.FinishReason.MAX_TOKENS))
 _REFUSED = frozenset(
@@ -32,8 +38,8 @@ class GoogleProvider:
     """Through the official SDK. `timeout` is in seconds of silence; `base_url` None means Google's own server."""
 
     def __init__(self, base_url: str | None, timeout: float) -> None:
-        self._base_url = base_url
-        self._timeout = httpx2.Timeout(timeout)
+        self._base_url = base_url or _GOOGLES
+        self._timeout = httpx2.Timeout(timeout, connect=min(timeout, _CONNECT))
         self._connections = httpx2.AsyncClient()
         # The SDK makes both for each client where it is not given them, which takes 50 ms. Neither is used.
         self._blocking = httpx2.Client(transport=httpx2.BaseTransport())
@@ -64,9 +70,9 @@ class GoogleProvider:
             written = (usage.candidates_token_count or 0) + (usage.thoughts_token_count or 0)
             yield Usage(usage.prompt_token_count, written)
         if blocked or finish_reason in _REFUSED:
-            raise ProviderError("REFUSED", "the provider refused the content")
+            raise failures.content_refused()
         if finish_reason not in _COMPLETE:
-            raise _broken_off()
+            raise failures.broken_off()
 
     async def check(self, api_key: str) -> Health:
         """See `Provider.check`: asks for one of the models, which costs nothing."""
@@ -100,13 +106,15 @@ class GoogleProvider:
             httpx_client=self._blocking,
             async_client_args=self._websockets,
         )
-        # Not by Vertex AI, whatever the environment says. Retried by nobody: the SDK does not unless it is told to.
+        # Not by Vertex AI, whatever the environment says. The SDK retries nothing unless it is told to.
         return genai.Client(vertexai=False, api_key=api_key, http_options=options)
 
 
 def _contents(prompt: Prompt) -> list[types.ContentUnion]:
+    # A history that was cut may begin with an answer, whose question is gone: Google wants a person to begin.
+    turns = dropwhile(lambda turn: turn.role == "assistant", prompt.turns)
     roles = {"user": "user", "assistant": "model"}
-    return [types.Content(role=roles[turn.role], parts=[types.Part(text=turn.text)]) for turn in prompt.turns]
+    return [types.Content(role=roles[turn.role], parts=[types.Part(text=turn.text)]) for turn in turns]
 
 
 def _config(prompt: Prompt) -> types.GenerateContentConfig:
@@ -120,35 +128,41 @@ def _config(prompt: Prompt) -> types.GenerateContentConfig:
 
 
 def _provider_error(error: Exception, answered: bool) -> ProviderError:
-    """What `error` means, once the provider has `answered` or before; its words stay here: they may repeat the key."""
+    """What `error` means, once the provider has `answered` or before."""
     match error:
         case errors.APIError():
             return _refusal(error)
+        case httpx2.ConnectTimeout():
+            return failures.unreachable()
         case httpx2.TimeoutException():
-            return ProviderError("TIMEOUT", "the provider did not answer in time")
+            return failures.silent()
         case httpx2.TransportError() if not answered:
-            return ProviderError("OVERLOADED", "the provider cannot be reached")
+            return failures.unreachable()
         case _:
-            return _broken_off()
+            return failures.broken_off()
 
 
 def _refusal(error: errors.APIError) -> ProviderError:
     details = _details(error)
-    # Google says 400 to a key that it does not know.
-    unknown_key = any(detail.get("reason") == "API_KEY_INVALID" for detail in details)
     match error.code:
         case 400 if "exceeds the maximum number of tokens" in str(error.message):
-            return ProviderError("CONTEXT_TOO_LONG", "the conversation is too long for the model")
-        case 400 | 401 | 403 if unknown_key or error.code != 400:
-            return ProviderError("AUTHENTICATION", "the provider refused the key")
+            return failures.too_long()
+        case 400 if any(detail.get("reason") == "API_KEY_INVALID" for detail in details):
+            return failures.key_refused()
+        case 401 | 403:
+            return failures.key_refused()
+        case 404:
+            return failures.no_such_model()
+        case 413:
+            return failures.too_long()
         case 429:
-            return ProviderError("RATE_LIMITED", "the provider's rate limit is reached", _retry_after(details))
+            return failures.rate_limited(_retry_after(details))
         case 504:
-            return ProviderError("TIMEOUT", "the provider did not answer in time")
+            return failures.silent()
         case code if code >= 500:
-            return ProviderError("OVERLOADED", f"the provider failed with status {code}", _retry_after(details))
+            return failures.overloaded(code, _retry_after(details))
         case code:
-            return ProviderError("PROVIDER_ERROR", f"the provider answered with status {code}")
+            return failures.request_refused(code)
 
 
 def _details(error: errors.APIError) -> list[dict[str, Any]]:
@@ -166,7 +180,3 @@ def _retry_after(details: list[dict[str, Any]]) -> float | None:
             with suppress(ValueError):
                 return float(str(detail.get("retryDelay")).removesuffix("s"))
     return None
-
-
-def _broken_off() -> ProviderError:
-    return ProviderError("PROVIDER_ERROR", "the provider's stream broke off")

@@ -11,6 +11,7 @@ from typing import TypeVar, cast
 import httpx
 import ollama
 
+from services.messages.providers import failures
 from services.messages.providers.port import Health, Prompt, ProviderError, Usage
 
 T = TypeVar("T")
@@ -19,6 +20,8 @@ T = TypeVar("T")
 _KEEP_ALIVE = "30m"
 # How much of loading a model is its fetching, at most: for the rest Ollama tells no progress.
 _FETCHING = 0.95
+# Seconds.
+_CONNECT = 5
 # Of silence while a model is loaded, or checked once it is fetched: Ollama itself gives up after five minutes.
 _LOADING_SECONDS = 330
 # What the client raises, the last two for answers that are not in Ollama's form.
@@ -55,7 +58,7 @@ class OllamaProvider:
         except _FAILURES as error:
             raise _provider_error(error, answered) from error
         if not done:
-            raise _broken_off()
+            raise failures.broken_off()
 
     async def load(self, model: str, context_length: int) -> AsyncGenerator[float, None]:
         """See `Loader.load`. What Ollama has is not fetched again."""
@@ -101,11 +104,12 @@ class OllamaProvider:
                     told = fraction
                     yield told
         if not done:
-            raise _broken_off()
+            raise failures.broken_off()
 
 
 def _client(base_url: str, timeout: float) -> ollama.AsyncClient:
-    return ollama.AsyncClient(base_url, timeout=timeout, event_hooks={"response": [_split_at_line_feeds_alone]})
+    patience = httpx.Timeout(timeout, connect=min(timeout, _CONNECT))
+    return ollama.AsyncClient(base_url, timeout=patience, event_hooks={"response": [_split_at_line_feeds_alone]})
 
 
 def _messages(prompt: Prompt) -> list[ollama.Message]:
@@ -150,40 +154,42 @@ async def _lines(response: httpx.Response) -> AsyncGenerator[str, None]:
 
 
 def _provider_error(error: Exception, answered: bool) -> ProviderError:
-    """What `error` means, once the provider has `answered` or before; its words stay here."""
+    """What `error` means, once the provider has `answered` or before."""
     match error:
         case ollama.ResponseError():
             return _refusal(error)
+        case httpx.ConnectTimeout():
+            return failures.unreachable()
         case httpx.TimeoutException():
-            return ProviderError("TIMEOUT", "the provider did not answer in time")
+            return failures.silent()
         case httpx.TransportError() | ConnectionError() if not answered:
-            return ProviderError("OVERLOADED", "the provider cannot be reached")
+            return failures.unreachable()
         case _:
-            return _broken_off()
+            return failures.broken_off()
 
 
 def _refusal(error: ollama.ResponseError) -> ProviderError:
     match error.status_code:
         case 401 | 403:
-            return ProviderError("AUTHENTICATION", "the provider refused the key")
+            return failures.key_refused()
         case 404 if "model" in str(error.error):
             return ProviderError("MODEL_NOT_LOADED", "the provider does not have the model: load it first")
+        case 413:
+            return failures.too_long()
         case 429:
-            return ProviderError("RATE_LIMITED", "the provider's rate limit is reached")
+            return failures.rate_limited(None)
+        case 504:
+            return failures.silent()
         case status if status >= 500:
-            return ProviderError("OVERLOADED", f"the provider failed with status {status}")
+            return failures.overloaded(status)
         case status if status >= 400:
-            return ProviderError("PROVIDER_ERROR", f"the provider answered with status {status}")
+            return failures.request_refused(status)
         case _:
             # In the middle of a stream.
-            return _broken_off()
+            return failures.broken_off()
 
 
 def _loading_error(error: Exception, answered: bool) -> ProviderError:
     if isinstance(error, ollama.ResponseError) and "file does not exist" in str(error.error):
         return ProviderError("MODEL_NOT_FOUND", "nobody has such a model for the provider to fetch")
     return _provider_error(error, answered)
-
-
-def _broken_off() -> ProviderError:
-    return ProviderError("PROVIDER_ERROR", "the provider's stream broke off")
