@@ -13,6 +13,7 @@ from services.threads.references import REFERENCES
 from services.threads.service import ThreadsService
 from services.threads.settings import ThreadsSettings
 from services.threads.subscribers import subscriptions
+from services.threads.temporary import Expiry
 
 
 async def bootstrap(process: Process) -> None:
@@ -26,5 +27,6 @@ async def bootstrap(process: Process) -> None:
     outbox = process.outbox("threads", documents)
     process.consume("threads", documents, process.channels("threads"), subscriptions(changes, outbox))
     process.server.on_stopping.append(changes.close)
+    process.background(Expiry(documents, changes, outbox, settings.thread_expiry).run)
     descriptor = threads_service_pb2.DESCRIPTOR.services_by_name["ThreadsService"]
     process.server.add(descriptor, ThreadsService(documents, changes, outbox, process.limits))

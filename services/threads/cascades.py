@@ -12,7 +12,8 @@ from libs.common.events.changes import Changes
 from libs.common.events.outbox import Outbox
 from libs.common.store.port import Query
 from services.threads.collections import THREADS
-from services.threads.thread import remove, save
+from services.threads.removal import remove
+from services.threads.thread import save
 
 # Begins the progress that names the last thread that was looked at.
 _AFTER = "after "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llmchat.threads.stored.v1.share_pb2 import Share
+from llmchat.threads.stored.v1.temporary_thread_pb2 import TemporaryThread
 from llmchat.threads.v1.thread_pb2 import Thread
 
 from libs.common.store.port import CollectionSpec, Index, TextIndex
@@ -23,4 +24,7 @@ THREADS = CollectionSpec(
 # Which thread a token shows, by the token's hash.
 SHARES = CollectionSpec("shares", Share)
 
-COLLECTIONS = (THREADS, SHARES)
+# When a temporary thread goes, under its id.
+TEMPORARY_THREADS = CollectionSpec("temporary_threads", TemporaryThread, indexes=(Index((), "expires_at"),))
+
+COLLECTIONS = (THREADS, SHARES, TEMPORARY_THREADS)

@@ -40,6 +40,7 @@ from libs.common.events.changes import Changes
 from libs.common.events.outbox import Outbox
 from services.threads import thread as threads
 from services.threads.collections import THREADS
+from services.threads.pruning import prune_threads
 from services.threads.room import Room
 from services.threads.search import search_threads
 from services.threads.sharing import read_shared, share_thread, unshare_thread
@@ -53,6 +54,7 @@ class ThreadsService:
         self._documents = documents
         self._changes = changes
         self._outbox = outbox
+        self._limits = limits
         self._room = Room(limits)
 
     async def CreateThread(self, request: CreateThreadRequest, call: Call) -> Thread:
@@ -89,7 +91,12 @@ class ThreadsService:
         return await read_shared(self._documents, call.caller, request)
 
     async def PruneThreads(self, request: PruneThreadsRequest, call: Call) -> PruneThreadsResponse:
-        raise NotImplementedError
+        most = self._limits.current.max_threads_per_user
+
+        async def prune(unit: Unit) -> PruneThreadsResponse:
+            return await prune_threads(unit, self._changes, self._outbox, call.caller, request, most)
+
+        return await self._documents.once(call, request, PruneThreadsResponse, prune)
 
     async def ImportThreads(self, requests: AsyncIterator[ImportThreadsRequest], call: Call) -> ImportThreadsResponse:
         raise NotImplementedError

@@ -14,3 +14,6 @@ class ThreadsSettings(BaseSettings):
     threads_watchdog: float = Field(
         default=5, gt=0, description="Seconds after which a watch of threads looks for what no hint told."
     )
+    thread_expiry: float = Field(
+        default=30, gt=0, description="Seconds between looks for temporary threads whose time has come."
+    )

@@ -193,7 +193,7 @@ class ThreadsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateThread(self, request, context):
-        """Changes the fields that the mask names: title, settings or parts of it. A stale etag is ABORTED.
+        """Changes the fields that the mask names: title, settings or parts of it, `expires_at` (left out: it stays). A stale etag is ABORTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -63,7 +63,7 @@ class ThreadsServiceStub:
     of them. A stream that breaks, or ends with UNAVAILABLE because the replica stops, is opened again and begins anew.
     """
     UpdateThread: _grpc.UnaryUnaryMultiCallable[_threads_service_pb2.UpdateThreadRequest, _thread_pb2.Thread]
-    """Changes the fields that the mask names: title, settings or parts of it. A stale etag is ABORTED."""
+    """Changes the fields that the mask names: title, settings or parts of it, `expires_at` (left out: it stays). A stale etag is ABORTED."""
     DeleteThread: _grpc.UnaryUnaryMultiCallable[_threads_service_pb2.DeleteThreadRequest, _empty_pb2.Empty]
     """Removes the thread now and its messages soon after; a crash in between delays that and loses nothing."""
     SetGeneratedTitle: _grpc.UnaryUnaryMultiCallable[_threads_service_pb2.SetGeneratedTitleRequest, _thread_pb2.Thread]
@@ -102,7 +102,7 @@ class ThreadsServiceAsyncStub(ThreadsServiceStub):
     of them. A stream that breaks, or ends with UNAVAILABLE because the replica stops, is opened again and begins anew.
     """
     UpdateThread: _aio.UnaryUnaryMultiCallable[_threads_service_pb2.UpdateThreadRequest, _thread_pb2.Thread]  # type: ignore[assignment]
-    """Changes the fields that the mask names: title, settings or parts of it. A stale etag is ABORTED."""
+    """Changes the fields that the mask names: title, settings or parts of it, `expires_at` (left out: it stays). A stale etag is ABORTED."""
     DeleteThread: _aio.UnaryUnaryMultiCallable[_threads_service_pb2.DeleteThreadRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Removes the thread now and its messages soon after; a crash in between delays that and loses nothing."""
     SetGeneratedTitle: _aio.UnaryUnaryMultiCallable[_threads_service_pb2.SetGeneratedTitleRequest, _thread_pb2.Thread]  # type: ignore[assignment]
@@ -210,7 +210,7 @@ class ThreadsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _threads_service_pb2.UpdateThreadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_thread_pb2.Thread, _abc.Awaitable[_thread_pb2.Thread]]:
-        """Changes the fields that the mask names: title, settings or parts of it. A stale etag is ABORTED."""
+        """Changes the fields that the mask names: title, settings or parts of it, `expires_at` (left out: it stays). A stale etag is ABORTED."""
 
     @_abc_1.abstractmethod
     def DeleteThread(
