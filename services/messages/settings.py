@@ -42,5 +42,10 @@ class MessagesSettings(BaseSettings):
         default=0.003, ge=0, description="Seconds that tokens after the first may wait to be stored together."
     )
     lease_seconds: float = Field(default=10, gt=0, description="Seconds after which an unrenewed answer is sealed.")
+    external_patience: float = Field(
+        default=300,
+        gt=0,
+        description="Seconds that an answer may wait for who writes it outside, or for their next token.",
+    )
     watchdog: float = Field(default=1, gt=0, description="Seconds after which a silent stream looks into the store.")
     follower_queue: int = Field(default=256, gt=0, description="Live chunks kept for a slow reader.")
