@@ -89,7 +89,7 @@ class CatalogService:
         return await self._shown(await self._documents.once(call, request, ModelConfig, remove))
 
     async def LoadModel(self, request: LoadModelRequest, call: Call) -> Operation:
-        return await load_model(self._documents, self._operations, call, request)
+        return await load_model(self._operations, request)
 
     async def GetProviderHealth(self, request: GetProviderHealthRequest, call: Call) -> GetProviderHealthResponse:
         return GetProviderHealthResponse(providers=await self._checks.read(request))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode, aio
-from llmchat.catalog.v1.catalog_service_pb2 import DeprecateModelRequest, GetModelRequest
+from llmchat.catalog.v1.catalog_service_pb2 import DeprecateModelRequest, GetModelRequest, ListModelsRequest
 from llmchat.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from llmchat.messages.v1.messages_service_pb2 import ListMessagesRequest, SendMessageRequest
 from llmchat.threads.v1.thread_pb2 import MODEL_USAGE_STATUS_ARCHIVED, Thread
@@ -97,6 +98,27 @@ async def test_only_a_model_in_use_replaces_another(admin: SignedIn, anna: Perso
     with refused(StatusCode.PERMISSION_DENIED):
         await anna.catalog.DeprecateModel(DeprecateModelRequest(id="gpt-5"))
     assert not (await anna.catalog.GetModel(GetModelRequest(id="gpt-5"))).HasField("deprecated_at")
+
+
+async def test_of_models_that_are_to_replace_each_other_at_the_same_time_one_stays_in_use(
+    admin: SignedIn, anna: Person
+) -> None:
+    async def deprecate(id: str, replacement_id: str) -> str:
+        try:
+            await admin.DeprecateModel(DeprecateModelRequest(id=id, replacement_id=replacement_id))
+        except aio.AioRpcError as error:
+            return from_rpc_error(error).reason
+        return ""
+
+    models = [model.id for model in (await anna.catalog.ListModels(ListModelsRequest())).models]
+    pairs, ring = list(zip(models[0:10:2], models[1:10:2], strict=True)), models[10:]
+    for one, other in pairs:
+        both = await asyncio.gather(deprecate(one, other), deprecate(other, one))
+        assert sorted(both) == ["", "MODEL_UNAVAILABLE"]
+    results = await asyncio.gather(*(deprecate(id, ring[number - 1]) for number, id in enumerate(ring)))
+    assert results.count("") < len(ring)
+    listed = (await anna.catalog.ListModels(ListModelsRequest())).models
+    assert any(not model.HasField("deprecated_at") for model in listed if model.id in ring)
 
 
 async def test_a_thread_moves_to_the_last_of_a_chain_and_keeps_what_was_said(admin: SignedIn, anna: Person) -> None:
