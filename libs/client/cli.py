@@ -10,7 +10,7 @@ from rich.console import Console
 
 from libs.client.commands import keys, provider_key, secret
 from libs.client.commands.account import delete_account, login, logout, register
-from libs.client.commands.admin import accounts, system
+from libs.client.commands.admin import accounts, generators, system
 from libs.client.commands.browse import history, models, threads
 from libs.client.commands.chat import chat
 from libs.client.commands.check import check
@@ -47,6 +47,7 @@ def build() -> typer.Typer:
     admin = typer.Typer(help="Look after accounts and limits.", no_args_is_help=True)
     _add(admin, (accounts.users, accounts.suspend, accounts.reactivate, accounts.role, accounts.export))
     _add(admin, (accounts.delete, system.audit, system.limits, system.reencrypt))
+    _add(admin, (generators.generator_token,))
     app.add_typer(admin, name="admin", rich_help_panel=_OPERATORS)
     steps: dict[str, Command] = {"add": secret.add, "promote": secret.promote, "remove": secret.remove}
     _add_group(app, "secret", secret.list_keys, steps, _OPERATORS)

@@ -248,5 +248,6 @@ CALLERS: Mapping[str, Make] = {
     **{f"the {name} service": a_service(name) for name in SERVICES},
     **{f"the {name} service for the owner": a_service(name, "owner") for name in SERVICES},
     "the messages service for another user": a_service("messages", "other"),
+    "a generator outside": a_service("generator"),
     "a service of no such name": a_service("gateway", "owner"),
 }

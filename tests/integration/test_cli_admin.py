@@ -173,3 +173,17 @@ async def test_without_the_key_nobody_is_an_administrator(admin: Admin, tmp_path
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "an operator needs the installation's secret key" in refused.stderr
+
+
+async def test_a_generator_gets_a_token_that_is_good_for_its_days(admin: Admin, house: House) -> None:
+    made = await admin("generator-token", "--days", "3")
+    verified = house.process.tokens.verify(made.stdout.strip())
+
+    assert made.stdout.count("\n") == 1
+    assert (verified.caller.service, verified.caller.user_id, verified.caller.is_admin) == ("generator", "", False)
+    assert verified.expires_at - verified.issued_at == pytest.approx(3 * 24 * 3600 * 1000, abs=1000)
+    assert "good for 3 days" in made.stderr
+
+    elsewhere = await admin("generator-token", data="elsewhere")
+    assert (elsewhere.returncode, elsewhere.stdout) == (1, "")
+    assert "secret key" in elsewhere.stderr

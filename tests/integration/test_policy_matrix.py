@@ -86,6 +86,8 @@ REQUESTS: Mapping[str, Callable[[Life], dict[str, Any]]] = {
     "SelectVersion": lambda life: {"message_id": life.message_id},
     "SetFeedback": lambda life: {"message_id": life.message_id, "feedback": {"rating": 5}},
     "DeleteMessage": lambda life: {"id": life.message_id},
+    "ClaimAnswer": lambda life: {"model_id": "echo", "message_id": life.message_id, "claimant": "one"},
+    "AppendTokens": lambda life: {"open": {"message_id": life.message_id, "generation": "one"}},
     "SuggestTitle": lambda life: {"thread_id": life.thread_id, "model_id": "echo"},
     "CheckProvider": lambda life: {"provider": "MODEL_PROVIDER_ECHO"},
     "PullModel": lambda life: {"model_id": "echo"},

@@ -17,6 +17,7 @@ from libs.common.documents.documents import Documents
 from libs.common.documents.pages import PageTokens
 from libs.common.documents.system import LEASES, SYSTEM_COLLECTIONS
 from libs.common.documents.unit import Unit
+from libs.common.events.changes import Changes
 from libs.common.events.in_process_bus import InProcessBus
 from libs.common.events.outbox import Outbox
 from libs.common.store.memory import MemoryStore
@@ -24,6 +25,7 @@ from libs.common.store.port import Query
 from services.messages.cascades import remove_thread
 from services.messages.collections import CHUNKS, COLLECTIONS, CONVERSATIONS, MESSAGES
 from services.messages.endings import begin_answer
+from services.messages.external import ExternalAnswers
 from services.messages.generations import Generations
 from services.messages.hub import Hub
 from services.messages.models import Models
@@ -68,7 +70,9 @@ async def documents() -> Documents:
 async def generations(documents: Documents) -> AsyncIterator[Generations]:
     models = Models(StandInCatalog(), {MODEL_PROVIDER_ECHO: EndlessProvider()})  # type: ignore[arg-type]
     outbox = Outbox("messages", documents, InProcessBus(), replica="me")
-    generations = Generations(documents, outbox, Hub(8), models, replica="me", linger=0, lease_seconds=10)
+    waiting = Changes(InProcessBus(), "external_answers", 1)
+    external = ExternalAnswers(documents, waiting, patience=300, lease_seconds=10)
+    generations = Generations(documents, outbox, Hub(8), models, external, replica="me", linger=0, lease_seconds=10)
     yield generations
     await generations.close()
 
