@@ -59,7 +59,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 def title_of(thread: Thread, **fields: Any) -> CreateOperationRequest:
-    asked = {"type": OPERATION_TYPE_GENERATE_TITLE, "thread_id": thread.id, "model_id": "echo"}
+    asked: dict[str, Any] = {"type": OPERATION_TYPE_GENERATE_TITLE, "thread_id": thread.id, "model_id": "echo"}
     return CreateOperationRequest(**(asked | fields))
 
 

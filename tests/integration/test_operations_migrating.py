@@ -105,8 +105,8 @@ async def test_one_that_was_cut_off_goes_on_where_it_was(tmp_path: Path, monkeyp
             priority=OPERATION_PRIORITY_NORMAL,
             created_at=now,
         )
-        place = {"service": "threads", "collection": "threads", "after_id": "thread_099", "read": 100, "rewritten": 100}
-        left.result.data.update(place)
+        left.result.data.update({"service": "threads", "collection": "threads", "after_id": "thread_099"})
+        left.result.data.update({"read": 100, "rewritten": 100})
         await plant(house, "operations", OPERATIONS, left)
         operation = await ended(house, "op_left")
         assert dict(operation.result.data) == {"read": 230, "rewritten": 230}
