@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 
 from google.protobuf.message import Message
 from llmchat.events.v1.events_pb2 import ThreadDeleted
@@ -228,6 +229,22 @@ class TestOrder:
                 await owner.delete(name, aggregate_id="the same")
             await owner.settled()
         assert handled == names
+
+    async def test_a_consumer_that_is_away_holds_up_nobody_else(self) -> None:
+        bus = InProcessBus()
+        owner = Owner(bus)
+        there, inbox = consumer(bus, owner, count_effect)
+        back, late_inbox = consumer(bus, owner, count_effect, name=CONSUMERS[1])
+        # More than are looked at at once.
+        names = [f"{number:03}" for number in range(120)]
+        async with running(owner.outbox.run, inbox.run):
+            for name in names:
+                await owner.delete(name, aggregate_id="the same")
+            await eventually(partial(effects, there), lambda effects: effects == dict.fromkeys(names, 1))
+            assert len(await owner.unsettled()) == len(names)
+            async with running(late_inbox.run):
+                await owner.settled()
+        assert await effects(back) == dict.fromkeys(names, 1)
 
     async def test_replicas_whose_clocks_differ_keep_the_order_of_an_aggregate(self) -> None:
         store = MemoryStore([TOUCHED, *SYSTEM_COLLECTIONS])

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -15,6 +16,7 @@ from llmchat.store.v1.outbox_pb2 import Acknowledgement, OutboxEvent, PublishedE
 from libs.common.clock import milliseconds, timestamp
 from libs.common.context import current_call
 from libs.common.documents.documents import Documents
+from libs.common.documents.places import place_of
 from libs.common.documents.system import OUTBOX
 from libs.common.documents.unit import Unit
 from libs.common.errors import NotFound, Unavailable
@@ -130,19 +132,22 @@ class Outbox:
     async def pending(self, consumer: str, after_id: str) -> tuple[Sequence[OutboxEvent], str]:
         """Events that wait for `consumer` and may be handled now, oldest first; and where to go on, empty at the end.
 
-        Left out is what is parked, what waits for a later attempt, and what another event of its aggregate precedes.
+        Left out is what is parked, what waits for a later attempt, and what has another event of its aggregate before it
+        that `consumer` has yet to handle.
         """
         after = Cursor(None, after_id) if after_id else None
         events = await self._documents.query(Query(OUTBOX, None, after=after, limit=_PAGE))
         now = self._documents.clock()
-        due = [
-            event
-            for event in events
-            if consumer in event.waiting_for
-            and not event.is_parked
-            and _may_be_tried(event, now)
-            and await self._is_first(event)
-        ]
+        # By aggregate.
+        first: dict[str, str] = {}
+        due = []
+        for event in events:
+            if consumer not in event.waiting_for or event.is_parked or not _may_be_tried(event, now):
+                continue
+            if event.aggregate_id not in first:
+                first[event.aggregate_id] = await self._first_for(consumer, event.aggregate_id)
+            if first[event.aggregate_id] == event.id:
+                due.append(event)
         return due, events[-1].id if len(events) == _PAGE else ""
 
     async def replay(self, unit: Unit, event_id: str) -> OutboxEvent:
@@ -171,18 +176,21 @@ class Outbox:
         event.id = f"{OUTBOX.id_prefix}_{self._clock.tick():0{_DIGITS}x}{unique:08x}.{self.service}"
         unit.create(OUTBOX, event)
 
-    def _publish_next(self, aggregate_id: str, failpoint: str = "") -> None:
-        """Publishes the aggregate's first unsettled event, in a task of its own."""
-        task = asyncio.create_task(self._publish_first(aggregate_id, failpoint))
+    def _publish_next(self, aggregate_id: str, failpoint: str = "", consumer: str = "") -> None:
+        """Publishes what each consumer, or that one, may handle next of the aggregate, in a task of its own."""
+        task = asyncio.create_task(self._publish_first(aggregate_id, failpoint, consumer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _publish_first(self, aggregate_id: str, failpoint: str) -> None:
+    async def _publish_first(self, aggregate_id: str, failpoint: str = "", consumer: str = "") -> None:
         try:
             if failpoint:
                 self._failpoints.reach(failpoint)
-            for event in await self._first_of(aggregate_id):
-                if not event.is_parked:
+            now = self._documents.clock()
+            async for event, next_for in self._in_turn(aggregate_id):
+                to = [one for one in next_for if consumer in ("", one)]
+                if to and not event.is_parked and _may_be_tried(event, now):
+                    event.waiting_for[:] = to
                     self._publish(event)
         except Unavailable as error:
             _log.warning("an event of %s is not published until it is redelivered: %s", aggregate_id, error.text)
@@ -191,12 +199,26 @@ class Outbox:
         published = PublishedEvent(event=event, acknowledge_to=self._channel)
         self._bus.publish(event_channel(event.type), published.SerializeToString())
 
-    async def _first_of(self, aggregate_id: str) -> Sequence[OutboxEvent]:
-        query = Query.where(OUTBOX, order="id", aggregate_id=aggregate_id, limit=1)
-        return await self._documents.query(query)
+    async def _in_turn(self, aggregate_id: str) -> AsyncIterator[tuple[OutboxEvent, list[str]]]:
+        """The aggregate's unsettled events, oldest first, each with the consumers who have handled all before it."""
+        preceded: set[str] = set()
+        query = Query.where(OUTBOX, order="id", aggregate_id=aggregate_id, limit=_PAGE)
+        while True:
+            events = await self._documents.query(query)
+            for event in events:
+                next_for = [consumer for consumer in event.waiting_for if consumer not in preceded]
+                preceded.update(next_for)
+                yield event, next_for
+            if len(events) < _PAGE:
+                return
+            query = replace(query, after=place_of(query, events[-1]))
 
-    async def _is_first(self, event: OutboxEvent) -> bool:
-        return [first.id for first in await self._first_of(event.aggregate_id)] == [event.id]
+    async def _first_for(self, consumer: str, aggregate_id: str) -> str:
+        """The id of the aggregate's first event that waits for `consumer`; empty where none does any more."""
+        async for event, next_for in self._in_turn(aggregate_id):
+            if consumer in next_for:
+                return event.id
+        return ""
 
     async def _acknowledge_in_background(self, acknowledgement: Acknowledgement) -> None:
         try:
@@ -232,6 +254,7 @@ class Outbox:
             await completion(unit, event, payload)
         if event.waiting_for:
             unit.put(OUTBOX, event)
+            unit.hint(partial(self._publish_next, event.aggregate_id, consumer=consumer))
         else:
             unit.delete(OUTBOX, event.id)
             unit.then(partial(self._publish_next, event.aggregate_id, "after_settle_before_next"))
@@ -244,9 +267,9 @@ class Outbox:
 
     async def _resume(self) -> None:
         """Publishes what an earlier process left; what it was about to deliver again keeps its time."""
-        for event in await self._documents.query(Query.where(OUTBOX, order="next_attempt_at", is_parked=False)):
-            if not event.attempts and await self._is_first(event):
-                self._publish(event)
+        events = await self._documents.query(Query.where(OUTBOX, order="next_attempt_at", is_parked=False))
+        for aggregate_id in dict.fromkeys(event.aggregate_id for event in events if not event.attempts):
+            await self._publish_first(aggregate_id)
 
     async def _redeliver(self) -> None:
         now = self._documents.clock()
