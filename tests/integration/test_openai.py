@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
 from llmchat.messages.v1.message_pb2 import (
     MESSAGE_STATUS_CANCELLED,
@@ -23,10 +24,14 @@ from llmchat.messages.v1.messages_service_pb2 import (
     GetMessageRequest,
     SendMessageRequest,
 )
+from llmchat.operations.v1.operations_service_pb2 import UpdateSystemConfigRequest
+from llmchat.operations.v1.system_config_pb2 import SystemConfig, SystemFeatures
 from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest
 
+from libs.common.access.initial_config import DEFAULT_SYSTEM_PROMPT, DEFAULT_TEMPERATURE
+from tests.integration.accounts import administrator
 from tests.integration.calling import refused
-from tests.integration.conftest import Person, open_house
+from tests.integration.conftest import House, Person, open_house
 from tests.integration.watching import Seen, tokens_of, watch
 from tests.standins.openai_server import StandInOpenAI, serve_openai
 from tests.standins.provider_server import Reply, Then
@@ -39,6 +44,8 @@ KEY = "a-key-that-nobody-else-sees"
 SCRIPTS = "👩‍🚀👍🏽🏳️‍🌈 e\u0301a\u0308\u20dd नमस्ते שלום 你好 𝕏𝒹𒀀 \u2028\u2029\x85\x0b\x0c\x1e “—” end"
 # A model may say what a person may not.
 ASKED = "".join(character for character in SCRIPTS if unicodedata.category(character) != "Cc")
+
+SYSTEM = ("system", DEFAULT_SYSTEM_PROMPT)
 
 
 @pytest.fixture
@@ -54,15 +61,15 @@ def patience() -> str:
 
 
 @pytest.fixture
-async def anna(
+async def house(
     openai: StandInOpenAI, patience: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[Person]:
-    """Somebody in a house whose OpenAI is the stand-in."""
+) -> AsyncIterator[House]:
+    """One whose OpenAI is the stand-in."""
     monkeypatch.setenv("LLMCHAT_OPENAI_API_KEY", KEY)
     monkeypatch.setenv("LLMCHAT_OPENAI_BASE_URL", openai.base_url)
     monkeypatch.setenv("LLMCHAT_PROVIDER_TIMEOUT", patience)
     async with open_house(tmp_path / "data") as house:
-        yield await house.person()
+        yield house
 
 
 async def new_thread(person: Person) -> str:
@@ -105,7 +112,7 @@ class TestAnswers:
         message = await stored(anna, seen)
         assert tokens_of(message) == seen.tokens
         assert message.tokens.text == SCRIPTS * 2
-        assert openai.turns(openai.requests[0]) == [("user", ASKED)]
+        assert openai.turns(openai.requests[0]) == [SYSTEM, ("user", ASKED)]
 
     async def test_the_providers_own_count_is_kept(self, anna: Person, openai: StandInOpenAI) -> None:
         openai.replies.append(Reply(["one ", "piece"], input_tokens=11, output_tokens=7))
@@ -136,9 +143,10 @@ class TestPrompts:
         assert (first["model"], first["stream"]) == (MODEL, True)
         assert first["stream_options"] == {"include_usage": True}
         assert first["temperature"] == pytest.approx(0.8), "stored within 0..1, OpenAI's range is 0..2"
-        assert "temperature" not in second
+        assert second["temperature"] == pytest.approx(DEFAULT_TEMPERATURE * 2), "the system's default"
         assert openai.turns(first) == [("system", "Be brief."), ("user", "First?")]
-        assert openai.turns(second) == [("user", "First?"), ("assistant", "A first answer."), ("user", "Second?")]
+        said = [("user", "First?"), ("assistant", "A first answer."), ("user", "Second?")]
+        assert openai.turns(second) == [SYSTEM, *said]
 
     async def test_another_models_messages_are_not_its_history(self, anna: Person, openai: StandInOpenAI) -> None:
         openai.replies.append(Reply(["Fine."]))
@@ -147,9 +155,15 @@ class TestPrompts:
             anna.messages.SendMessage(SendMessageRequest(thread_id=thread_id, model_id="echo", content="to echo"))
         )
         await ask(anna, thread_id, "to GPT")
-        assert openai.turns(openai.requests[0]) == [("user", "to GPT")]
+        assert openai.turns(openai.requests[0]) == [SYSTEM, ("user", "to GPT")]
 
-    async def test_a_long_history_is_cut_to_the_models_context(self, anna: Person, openai: StandInOpenAI) -> None:
+    async def test_a_long_history_is_cut_to_the_models_context(
+        self, house: House, anna: Person, openai: StandInOpenAI
+    ) -> None:
+        async with administrator(house) as root:
+            off = SystemConfig(features=SystemFeatures(streaming=True))
+            mask = FieldMask(paths=["features"])
+            await root.operations.UpdateSystemConfig(UpdateSystemConfigRequest(system_config=off, update_mask=mask))
         # GPT-5 takes 400,000 tokens, of which it may need 128,000 to answer; these are 25,000 tokens each.
         texts = [f"{number:02}" + "y" * 99_998 for number in range(13)]
         openai.replies.extend(Reply(["ok"]) for _ in texts)
