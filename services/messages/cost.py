@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from decimal import ROUND_HALF_UP, Decimal
 
 from llmchat.catalog.v1.model_config_pb2 import ModelConfig
@@ -9,17 +10,18 @@ from llmchat.catalog.v1.model_config_pb2 import ModelConfig
 _NANOS = 10**9
 # What prices are per.
 _TOKENS = 1000
+# A million dollars: a price by which an answer is dearer is a mistake, and sums have to hold what is added up.
+_MOST = 10**6 * _NANOS
 
 
 def cost_nanos(model: ModelConfig, input_tokens: int, output_tokens: int) -> int | None:
-    """Billionths of a US dollar; None where the model has no price, or has it in another currency."""
+    """Billionths of a US dollar; None where the model has no price in dollars, or one that cannot be."""
     specs = model.specs
-    if specs.currency not in ("", "USD") or not (
-        specs.HasField("input_token_cost") or specs.HasField("output_token_cost")
-    ):
+    has_price = specs.HasField("input_token_cost") or specs.HasField("output_token_cost")
+    prices = (specs.input_token_cost, specs.output_token_cost)
+    if not has_price or specs.currency not in ("", "USD") or not all(map(math.isfinite, prices)):
         return None
     # By the decimal digits that a price is written with: 0.1 is a tenth.
-    dollars = (
-        Decimal(str(specs.input_token_cost)) * input_tokens + Decimal(str(specs.output_token_cost)) * output_tokens
-    )
-    return int((dollars * _NANOS / _TOKENS).to_integral_value(ROUND_HALF_UP))
+    price_in, price_out = (Decimal(str(price)) for price in prices)
+    nanos = (price_in * input_tokens + price_out * output_tokens) * _NANOS / _TOKENS
+    return int(nanos.to_integral_value(ROUND_HALF_UP)) if nanos <= _MOST else None
