@@ -225,7 +225,7 @@ class TestChecks:
         found = await check(catalog, MODEL_PROVIDER_GOOGLE)
         assert (found.is_configured, found.error) == (True, "")
         # The house asks by itself as well.
-        assert set(google.keys) == {KEY}
+        assert set(google.checks) == {KEY}
 
     async def test_one_that_refuses_it_is_not_well(self, catalog: Person, google: StandInGoogle) -> None:
         google.listing = Reply(status=400, error="API_KEY_INVALID")
@@ -244,7 +244,7 @@ class TestChecksWithoutAKey:
 
     async def test_a_maker_that_takes_keys_is_not_asked(self, catalog: Person, google: StandInGoogle) -> None:
         assert await check(catalog, MODEL_PROVIDER_GOOGLE) == CheckProviderResponse()
-        assert google.paths == []
+        assert google.checks == []
 
 
 class TestChecksOfTheSilent:

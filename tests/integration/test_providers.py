@@ -16,7 +16,13 @@ from typing import Any
 
 import pytest
 from grpc import StatusCode
-from llmchat.catalog.v1.model_config_pb2 import MODEL_PROVIDER_ANTHROPIC, MODEL_PROVIDER_OPENAI, ModelProvider
+from llmchat.catalog.v1.model_config_pb2 import (
+    MODEL_PROVIDER_ANTHROPIC,
+    MODEL_PROVIDER_GOOGLE,
+    MODEL_PROVIDER_OLLAMA,
+    MODEL_PROVIDER_OPENAI,
+    ModelProvider,
+)
 from llmchat.messages.v1.message_pb2 import (
     MESSAGE_STATUS_CANCELLED,
     MESSAGE_STATUS_COMPLETE,
@@ -31,14 +37,19 @@ from llmchat.messages.v1.messages_service_pb2 import (
     StreamEvent,
 )
 from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest
-from llmchat.users.v1.user_pb2 import KEY_PROVIDER_CLAUDE, KEY_PROVIDER_OPENAI, KeyProvider
+from llmchat.users.v1.user_pb2 import KEY_PROVIDER_CLAUDE, KEY_PROVIDER_GOOGLE, KEY_PROVIDER_OPENAI, KeyProvider
 
+from libs.common.access.initial_config import DEFAULT_SYSTEM_PROMPT
+from services.catalog.collections import MODELS
 from tests.integration.accounts import account
 from tests.integration.calling import refused
 from tests.integration.conftest import House, Person, open_house
+from tests.integration.planting import documents_of, plant
 from tests.integration.provider_keys import acting_for, store
 from tests.integration.watching import Seen, tokens_of, watch
 from tests.standins.anthropic_server import StandInAnthropic
+from tests.standins.google_server import StandInGoogle
+from tests.standins.ollama_server import StandInOllama
 from tests.standins.openai_server import StandInOpenAI
 from tests.standins.provider_server import Reply, StandInProvider, Then, ToolCall, serve
 
@@ -52,6 +63,8 @@ SCRIPTS = "👩‍🚀👍🏽🏳️‍🌈 e\u0301a\u0308\u20dd नमस्�
 # A model may say what a person may not.
 ASKED = "".join(character for character in SCRIPTS if unicodedata.category(character) != "Cc")
 PARTIAL = ["half ", "an ", "answer"]
+# What a model is told where nobody says anything else.
+SYSTEM = ("system", DEFAULT_SYSTEM_PROMPT)
 
 
 @dataclass(frozen=True)
@@ -134,6 +147,53 @@ MAKERS = (
         lambda seconds: Reply(status=429, error="rate_limit_error", headers={"retry-after": str(seconds)}),
         "anthropic",
     ),
+    Maker(
+        "google",
+        StandInGoogle,
+        "gemini-2.5-pro",
+        MODEL_PROVIDER_GOOGLE,
+        KEY_PROVIDER_GOOGLE,
+        "AIzaCanary" + "g" * 29,
+        (
+            Refusal(
+                400,
+                "The input token count (1300000) exceeds the maximum number of tokens allowed (1048576).",
+                "CONTEXT_TOO_LONG",
+            ),
+            Refusal(400, "API_KEY_INVALID", "AUTHENTICATION"),
+            Refusal(400, "", "PROVIDER_ERROR"),
+            Refusal(401, "", "AUTHENTICATION"),
+            Refusal(403, "API_KEY_SERVICE_BLOCKED", "AUTHENTICATION"),
+            Refusal(404, "", "PROVIDER_ERROR"),
+            Refusal(429, "", "RATE_LIMITED"),
+            Refusal(500, "", "OVERLOADED"),
+            Refusal(503, "", "OVERLOADED"),
+            Refusal(504, "", "TIMEOUT"),
+        ),
+        lambda seconds: Reply(status=429, headers={"Retry-After": str(seconds)}),
+        "google.genai",
+    ),
+    Maker(
+        "ollama",
+        StandInOllama,
+        "gemma2-2b-local",
+        MODEL_PROVIDER_OLLAMA,
+        None,
+        "",
+        (
+            Refusal(400, "", "PROVIDER_ERROR"),
+            Refusal(401, "", "AUTHENTICATION"),
+            Refusal(404, "model 'gemma2:2b' not found", "MODEL_NOT_LOADED"),
+            Refusal(404, "404 page not found", "PROVIDER_ERROR"),
+            Refusal(413, "", "CONTEXT_TOO_LONG"),
+            Refusal(429, "", "RATE_LIMITED"),
+            Refusal(500, "model requires more system memory (3.4 GiB) than is available (1.1 GiB)", "OVERLOADED"),
+            Refusal(503, "server busy, please try again.  maximum pending requests exceeded", "OVERLOADED"),
+            Refusal(504, "", "TIMEOUT"),
+        ),
+        None,
+        "ollama",
+    ),
 )
 KEYED = [maker for maker in MAKERS if maker.keys is not None]
 PATIENT = [maker for maker in MAKERS if maker.wait is not None]
@@ -184,7 +244,17 @@ async def house(
     for name, value in settings.items():
         monkeypatch.setenv(f"LLMCHAT_{name}", value)
     async with open_house(tmp_path / "data") as house:
+        await make_available(house, maker)
         yield house
+
+
+async def make_available(house: House, maker: Maker) -> None:
+    """Whatever the maker says that it has at hand."""
+    model = await (await documents_of(house, "catalog")).find(MODELS, maker.model)
+    assert model is not None
+    model.status.requires_loading = False
+    model.status.is_available = True
+    await plant(house, "catalog", MODELS, model)
 
 
 class Conversation:
@@ -236,7 +306,7 @@ class TestAnswers:
         assert message.status == MESSAGE_STATUS_COMPLETE
         assert tokens_of(message) == seen.tokens
         assert message.tokens.text == SCRIPTS * 2
-        assert server.turns(server.requests[0]) == [("user", ASKED)]
+        assert server.turns(server.requests[0]) == [SYSTEM, ("user", ASKED)]
 
     async def test_calls_of_tools_are_no_part_of_the_text(self, anna: Conversation, server: StandInProvider) -> None:
         server.replies.append(Reply([ToolCall(), "before", ToolCall(), " and after", ToolCall()]))
@@ -268,7 +338,7 @@ class TestAnswers:
         await anna.ask("Second?")
         first, second = (server.turns(request) for request in server.requests)
         assert first == [("system", "Be brief."), ("user", "First?")]
-        assert second == [("user", "First?"), ("assistant", "A first answer."), ("user", "Second?")]
+        assert second == [SYSTEM, ("user", "First?"), ("assistant", "A first answer."), ("user", "Second?")]
 
 
 class TestFailures:
@@ -276,27 +346,18 @@ class TestFailures:
     def settings(self) -> dict[str, str]:
         return {"PROVIDER_RETRIES": "0"}
 
-    @pytest.mark.parametrize(
-        ("then", "code"),
-        [
-            (Then.ERROR, "PROVIDER_ERROR"),
-            (Then.CUT, "PROVIDER_ERROR"),
-            (Then.NOTHING, "PROVIDER_ERROR"),
-            (Then.REFUSED, "REFUSED"),
-        ],
-        ids=lambda value: value.name if isinstance(value, Then) else value,
-    )
+    @pytest.mark.parametrize("then", [Then.ERROR, Then.CUT, Then.NOTHING], ids=lambda then: then.name)
     async def test_in_the_middle_it_keeps_what_came(
-        self, anna: Conversation, server: StandInProvider, then: Then, code: str
+        self, anna: Conversation, server: StandInProvider, then: Then
     ) -> None:
-        server.replies += [Reply(PARTIAL, then), Reply(["better"])]
-        seen = await anna.ask("hello")
-        message = await anna.stored(seen)
-        assert (message.status, message.error.code) == (MESSAGE_STATUS_FAILED, code)
-        assert message.error.message
-        assert seen.tokens == tokens_of(message) == PARTIAL
-        assert len(server.requests) == 1, "never tried again: a second answer would be spliced to the first"
-        assert (await anna.ask("again")).text == "better"
+        await fails_in_the_middle(anna, server, then, "PROVIDER_ERROR")
+
+    # What runs on one's own machine has no filter.
+    @pytest.mark.parametrize("maker", KEYED, ids=lambda maker: maker.name, indirect=True)
+    async def test_so_it_does_where_the_maker_refuses_to_go_on(
+        self, anna: Conversation, server: StandInProvider
+    ) -> None:
+        await fails_in_the_middle(anna, server, Then.REFUSED, "REFUSED")
 
     @pytest.mark.parametrize(("maker", "refusal"), REFUSALS, indirect=["maker"])
     async def test_before_the_first_piece_it_has_its_code(
@@ -465,7 +526,7 @@ class TestChecks:
         assert (health.is_configured, health.error) == (True, "")
         assert health.latency_ms > 0
         assert server.requests == [], "no model is asked anything"
-        assert set(server.keys) == {INSTALLATIONS if maker.keys is not None else ""}
+        assert set(server.checks) == {INSTALLATIONS if maker.keys is not None else ""}
 
     async def test_one_that_does_not_is_not(self, house: House, maker: Maker, server: StandInProvider) -> None:
         server.listing = maker.overloaded()
@@ -492,6 +553,18 @@ async def test_no_sdk_is_imported_before_it_is_used() -> None:
     imported, _ = await child.communicate()
     assert child.returncode == 0
     assert not {maker.sdk for maker in MAKERS} & set(imported.decode().split())
+
+
+async def fails_in_the_middle(anna: Conversation, server: StandInProvider, then: Then, code: str) -> None:
+    """Shows what is left of an answer that breaks off, and that the next one is none the worse."""
+    server.replies += [Reply(PARTIAL, then), Reply(["better"])]
+    seen = await anna.ask("hello")
+    message = await anna.stored(seen)
+    assert (message.status, message.error.code) == (MESSAGE_STATUS_FAILED, code)
+    assert message.error.message
+    assert seen.tokens == tokens_of(message) == PARTIAL
+    assert len(server.requests) == 1, "never tried again: a second answer would be spliced to the first"
+    assert (await anna.ask("again")).text == "better"
 
 
 async def started(stream: Any) -> Seen:
