@@ -9,8 +9,10 @@ import typer
 from rich.console import Console
 
 from libs.client.commands import keys, provider_key, secret
+from libs.client.commands import models as local_models
 from libs.client.commands.account import delete_account, login, logout, register
 from libs.client.commands.admin import accounts, generators, system
+from libs.client.commands.admin import models as catalog
 from libs.client.commands.browse import history, models, threads
 from libs.client.commands.chat import chat
 from libs.client.commands.check import check
@@ -38,6 +40,9 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     _add(app, (up, chat, threads, history, models, demo))
+    of_machine = typer.Typer(help="Have models of this machine loaded.", no_args_is_help=True)
+    of_machine.command("load")(local_models.load)
+    app.add_typer(of_machine, name="model")
     _add(app, (register, login, logout, sessions, password, export, delete_account), _ACCOUNT)
     _add_group(app, "keys", keys.list_keys, {"create": keys.create, "revoke": keys.revoke}, _ACCOUNT)
     stored: dict[str, Command] = {"set": provider_key.set_key, "delete": provider_key.delete}
@@ -48,6 +53,9 @@ def build() -> typer.Typer:
     _add(admin, (accounts.users, accounts.suspend, accounts.reactivate, accounts.role, accounts.export))
     _add(admin, (accounts.delete, system.audit, system.limits, system.reencrypt))
     _add(admin, (generators.generator_token,))
+    of_catalog = typer.Typer(help="Look after the models.", no_args_is_help=True)
+    _add(of_catalog, (catalog.show, catalog.put, catalog.deprecate, catalog.remove))
+    admin.add_typer(of_catalog, name="model")
     app.add_typer(admin, name="admin", rich_help_panel=_OPERATORS)
     steps: dict[str, Command] = {"add": secret.add, "promote": secret.promote, "remove": secret.remove}
     _add_group(app, "secret", secret.list_keys, steps, _OPERATORS)

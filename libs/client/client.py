@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from google.protobuf.field_mask_pb2 import FieldMask
-from llmchat.catalog.v1 import catalog_service_pb2 as catalog
-from llmchat.catalog.v1.model_config_pb2 import ModelConfig
 from llmchat.messages.v1 import messages_service_pb2 as messages
 from llmchat.messages.v1.message_pb2 import Message
 from llmchat.threads.v1 import threads_service_pb2 as threads
@@ -16,11 +14,12 @@ from libs.client.accounts import Accounts
 from libs.client.answer import Answer
 from libs.client.calls import new_request_id
 from libs.client.keys import Keys
+from libs.client.models import Models
 from libs.client.operations import Operations
 from libs.client.watching import ThreadsWatch
 
 
-class Client(Accounts, Keys, Operations):
+class Client(Accounts, Keys, Models, Operations):
     """Conversations, and all else that a person does: see the classes that this one is made of.
 
     How it is opened, and what every call goes by, is said at `Connection`.
@@ -120,19 +119,6 @@ class Client(Accounts, Keys, Operations):
         async for page in self._calls.pages(self._messages.ListMessages, request):
             for message in page.messages:
                 yield message
-
-    # Models.
-
-    async def list_models(self, *, page_size: int = 0) -> AsyncIterator[ModelConfig]:
-        """The models to talk with, in display order."""
-        request = catalog.ListModelsRequest(page_size=page_size)
-        async for page in self._calls.pages(self._catalog.ListModels, request):
-            for model in page.models:
-                yield model
-
-    async def get_model(self, id: str) -> ModelConfig:
-        """One model."""
-        return await self._calls.unary(self._catalog.GetModel, catalog.GetModelRequest(id=id))
 
 
 def _format(html: bool) -> messages.TextFormat:

@@ -1,4 +1,4 @@
-"""What an operator asks of a running system, and does to it: its documents, its events, its accounts, its limits."""
+"""What an operator asks of a running system, and does to it: its documents, events, accounts, models and limits."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Self
 
 import grpc.aio
 from google.protobuf.field_mask_pb2 import FieldMask
+from llmchat.catalog.v1 import catalog_service_pb2 as catalog
+from llmchat.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
+from llmchat.catalog.v1.model_config_pb2 import ModelConfig
 from llmchat.events.v1.events_service_pb2 import ListEventsRequest, ReplayEventRequest
 from llmchat.events.v1.events_service_pb2_grpc import EventsServiceStub
 from llmchat.operations.v1 import operations_service_pb2 as operations
@@ -56,6 +59,7 @@ class Operator:
         self._calls = Calls(of_token(token), timeout=timeout, tls=tls)
         self._operations = OperationsServiceStub(self._calls.channel(addresses["operations"], "operations"))
         self._users = UsersServiceStub(self._calls.channel(addresses["users"], "users"))
+        self._catalog = CatalogServiceStub(self._calls.channel(addresses["catalog"], "catalog"))
         self._events = {
             service: EventsServiceStub(self._calls.channel(place, service)) for service, place in addresses.items()
         }
@@ -129,6 +133,25 @@ class Operator:
         """Encrypts every provider key under the current master key."""
         request = users.ReencryptProviderKeysRequest(request_id=new_request_id())
         return await self._calls.unary(self._users.ReencryptProviderKeys, request)
+
+    async def get_model(self, id: str) -> ModelConfig:
+        """One model, in use or not."""
+        return await self._calls.unary(self._catalog.GetModel, catalog.GetModelRequest(id=id))
+
+    async def put_model(self, model: ModelConfig) -> ModelConfig:
+        """Puts a model into the catalog, or in place of the one with its id; Stale when its etag is not current."""
+        request = catalog.UpsertModelRequest(model=model, request_id=new_request_id())
+        return await self._calls.unary(self._catalog.UpsertModel, request)
+
+    async def deprecate_model(self, id: str, replacement_id: str = "") -> ModelConfig:
+        """Takes a model out of use; who uses it moves to the replacement."""
+        request = catalog.DeprecateModelRequest(id=id, replacement_id=replacement_id, request_id=new_request_id())
+        return await self._calls.unary(self._catalog.DeprecateModel, request)
+
+    async def remove_model(self, id: str) -> ModelConfig:
+        """Takes a deprecated model out of the lists."""
+        request = catalog.RemoveModelRequest(id=id, request_id=new_request_id())
+        return await self._calls.unary(self._catalog.RemoveModel, request)
 
     async def audit_events(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from llmchat.catalog.v1.model_config_pb2 import ModelConfig, ModelProvider
+from llmchat.catalog.v1.model_config_pb2 import HealthStatus, ModelConfig, ModelProvider
 from llmchat.operations.v1.audit_event_pb2 import AuditEvent
 from llmchat.operations.v1.operations_service_pb2 import Orphan
 from llmchat.operations.v1.system_config_pb2 import SystemLimits
@@ -34,13 +34,24 @@ def threads_table(threads: Iterable[Thread]) -> Table:
 
 
 def models_table(models: Iterable[ModelConfig]) -> Table:
-    """Models, one a row; `context` is in tokens."""
-    table = _table("id", "name", "provider", "context", "available")
-    table.columns[3].justify = "right"
+    """Models, one a row; `context` is in tokens. What is said of their makers is of the last checks."""
+    table = _table("id", "name", "provider", "context", "available", "health", "answers in", "failed")
+    for column in (3, 6, 7):
+        table.columns[column].justify = "right"
     for model in models:
         provider = ModelProvider.Name(model.provider).removeprefix("MODEL_PROVIDER_").lower()
         available = Text("yes", style="green") if model.status.is_available else Text("no", style="dim")
-        table.add_row(model.id, Text(model.name), provider, f"{model.specs.context_length:,}", available)
+        status = model.status
+        table.add_row(
+            model.id,
+            Text(printable(model.name)),
+            provider,
+            f"{model.specs.context_length:,}",
+            available,
+            Text(HealthStatus.Name(status.health_status).removeprefix("HEALTH_STATUS_").lower()),
+            f"{status.response_time_ms:,.0f} ms" if status.HasField("response_time_ms") else "",
+            f"{status.error_rate:.0f} %" if status.HasField("error_rate") else "",
+        )
     return table
 
 
