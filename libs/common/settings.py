@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import Field, SecretStr
@@ -64,8 +65,16 @@ class Settings(BaseSettings):
     inbox_lease: float = Field(
         default=15, gt=0, description="Seconds after which a silent handler of a large event counts as dead."
     )
+    environment: Literal["development", "staging", "production"] = Field(
+        default="development", description="What GetSystemVersion says of it; nothing else depends on it."
+    )
+    build_time: datetime | None = Field(default=None, description="When this was built, in ISO 8601, as shown there.")
+    git_commit: str = Field(default="", max_length=64, description="From which commit it was built, as shown there.")
     failpoints: str = Field(
         default="", description="For tests of crashes: `NAME=ACTION[@N],…`; an action is kill, freeze or error."
+    )
+    metrics_listen: str = Field(
+        default="", description="`HOST:PORT` where Prometheus reads the process's metrics; left out: nowhere."
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least severe log line."

@@ -21,6 +21,8 @@ from services.operations.settings import OperationsSettings
 from services.operations.subscribers import subscriptions
 from services.operations.summarize import summarization
 from services.operations.system_config import SystemConfigs
+from services.operations.system_health import SystemHealthCheck
+from services.operations.system_version import read_version
 from services.operations.worker import Worker
 
 
@@ -52,5 +54,7 @@ async def bootstrap(process: Process) -> None:
     descriptor = operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"]
     export = UserDataExport(documents, outbox, channels)
     creating = Creating(documents, changes, channels, process.config, settings)
-    service = OperationsService(documents, changes, creating, IntegrityCheck(channels), export, config)
+    health = SystemHealthCheck(documents, channels, process.bus)
+    version = read_version(process.settings)
+    service = OperationsService(documents, changes, creating, IntegrityCheck(channels), export, config, health, version)
     process.server.add(descriptor, service)

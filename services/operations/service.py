@@ -42,7 +42,9 @@ from services.operations.collections import OPERATIONS
 from services.operations.creating import Creating
 from services.operations.export import UserDataExport
 from services.operations.integrity import IntegrityCheck
+from services.operations.stats import read_stats
 from services.operations.system_config import SystemConfigs
+from services.operations.system_health import SystemHealthCheck
 from services.operations.user_deletion import track_deletion
 
 
@@ -57,6 +59,8 @@ class OperationsService:
         integrity: IntegrityCheck,
         export: UserDataExport,
         system_config: SystemConfigs,
+        system_health: SystemHealthCheck,
+        system_version: SystemVersion,
     ) -> None:
         self._documents = documents
         self._changes = changes
@@ -64,6 +68,8 @@ class OperationsService:
         self._integrity = integrity
         self._export = export
         self._system_config = system_config
+        self._system_health = system_health
+        self._system_version = system_version
 
     async def GetOperation(self, request: GetOperationRequest, call: Call) -> Operation:
         return await read_owned(self._documents, OPERATIONS, call.caller, request.id, admins=True)
@@ -107,13 +113,13 @@ class OperationsService:
         return self._export.run(request, call)
 
     async def GetSystemVersion(self, request: GetSystemVersionRequest, call: Call) -> SystemVersion:
-        raise NotImplementedError
+        return self._system_version
 
     async def GetSystemStats(self, request: GetSystemStatsRequest, call: Call) -> SystemStats:
-        raise NotImplementedError
+        return await read_stats(self._documents, request.days)
 
     async def GetSystemHealth(self, request: GetSystemHealthRequest, call: Call) -> SystemHealth:
-        raise NotImplementedError
+        return await self._system_health.read()
 
     async def GetSystemConfig(self, request: GetSystemConfigRequest, call: Call) -> SystemConfig:
         return await self._system_config.read()

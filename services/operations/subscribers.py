@@ -9,6 +9,7 @@ from llmchat.events.v1.events_pb2 import (
     AuditRecorded,
     CallsCounted,
     GenerationFinished,
+    MessagesRemoved,
     ModelDeprecated,
     SummaryWanted,
     ThreadCreated,
@@ -26,7 +27,14 @@ from libs.common.events.inbox import Handler
 from services.operations.audit_log import append
 from services.operations.cascades import release_thread, want_title
 from services.operations.removed import add_removed
-from services.operations.stats import count_calls, count_generation, count_removed, count_thread, count_user
+from services.operations.stats import (
+    count_calls,
+    count_generation,
+    count_removed,
+    count_removed_messages,
+    count_thread,
+    count_user,
+)
 from services.operations.summarize import want_summary
 from services.operations.system_config import SystemConfigs
 from services.operations.user_deletion import advance_deletion, remove_operations
@@ -77,6 +85,10 @@ def subscriptions(changes: Changes, config: SystemConfigs) -> dict[str, Handler]
         await count_generation(unit, cast(GenerationFinished, event))
         return None
 
+    async def messages_removed(unit: Unit, event: Message, progress: str) -> str | None:
+        await count_removed_messages(unit, cast(MessagesRemoved, event))
+        return None
+
     async def calls_counted(unit: Unit, event: Message, progress: str) -> str | None:
         await count_calls(unit, cast(CallsCounted, event))
         return None
@@ -99,6 +111,7 @@ def subscriptions(changes: Changes, config: SystemConfigs) -> dict[str, Handler]
         "user.created": user_created,
         "thread.created": thread_created,
         "generation.finished": generation_finished,
+        "messages.removed": messages_removed,
         "calls.counted": calls_counted,
         "audit.recorded": audit_recorded,
         "model.deprecated": model_deprecated,

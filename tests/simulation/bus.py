@@ -9,7 +9,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from libs.common.events.bus import GAP, Delivery, Gap, Sink
+from libs.common.events.bus import GAP, Delivery, Gap, Pulse, Sink
 from tests.simulation.loop import OUTSIDE
 
 if TYPE_CHECKING:
@@ -96,6 +96,10 @@ class SimulatedBus:
     def publish(self, channel: str, payload: bytes) -> None:
         """See `Bus.publish`."""
         self._simulation.loop.call_later(0, self._wire.publish, self._node, channel, payload, context=OUTSIDE)
+
+    def pulse(self) -> Pulse:
+        """See `Bus.pulse`."""
+        return Pulse(is_shared=True, is_up=not self._wire.is_away)
 
     @asynccontextmanager
     async def subscribe(self, sink: Sink, *channels: str) -> AsyncIterator[None]:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from libs.common.events.bus import Sink
+from libs.common.events.bus import Pulse, Sink
 from libs.common.events.in_process_bus import InProcessBus
 
 
@@ -33,6 +33,9 @@ class LossyBus:
         self._bus.publish(channel, payload)
         if self._random.random() < self.doubling:
             self._bus.publish(channel, payload)
+
+    def pulse(self) -> Pulse:
+        return Pulse(is_shared=True, is_up=True)
 
     @asynccontextmanager
     async def subscribe(self, sink: Sink, *channels: str) -> AsyncIterator[None]:

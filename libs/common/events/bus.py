@@ -23,6 +23,18 @@ class Gap:
 
 GAP = Gap()
 
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """How a bus is doing: whether it reaches other processes at all and is up, and the seconds that its last message to
+    itself took; None where there is none.
+    """
+
+    is_shared: bool
+    is_up: bool
+    latency: float | None = None
+
+
 # Takes what a subscription brings. It is called on the event loop, one item at a time and in order; it must return at
 # once and may not raise.
 Sink = Callable[[Delivery | Gap], None]
@@ -37,6 +49,10 @@ class Bus(Protocol):
         It returns at once and never fails: what cannot be delivered is lost. It never calls a sink by itself: that
         happens in a later turn of the loop.
         """
+        ...
+
+    def pulse(self) -> Pulse:
+        """How it is doing, as far as is known."""
         ...
 
     def subscribe(self, sink: Sink, *channels: str) -> AbstractAsyncContextManager[None]:

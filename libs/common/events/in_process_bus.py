@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from libs.common.events.bus import Delivery, Sink
+from libs.common.events.bus import Delivery, Pulse, Sink
 
 
 class InProcessBus:
@@ -20,6 +20,10 @@ class InProcessBus:
         """See `Bus.publish`."""
         if channel in self._sinks:
             asyncio.get_running_loop().call_soon(self._deliver, Delivery(channel, payload))
+
+    def pulse(self) -> Pulse:
+        """See `Bus.pulse`."""
+        return Pulse(is_shared=False, is_up=True)
 
     @asynccontextmanager
     async def subscribe(self, sink: Sink, *channels: str) -> AsyncIterator[None]:

@@ -132,7 +132,7 @@ class Outbox:
     async def pending(self, consumer: str, after_id: str) -> tuple[Sequence[OutboxEvent], str]:
         """Events that wait for `consumer` and may be handled now, oldest first; and where to go on, empty at the end.
 
-        Left out is what is parked, what waits for a later attempt, and what has another event of its aggregate before it
+        Left out is what is parked, what waits for a later attempt, and what has an event of its aggregate before it
         that `consumer` has yet to handle.
         """
         after = Cursor(None, after_id) if after_id else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -12,7 +13,7 @@ from redis.asyncio import Connection, RedisError
 from redis.exceptions import ResponseError
 from ulid import ULID
 
-from libs.common.events.bus import Delivery, Gap, Sink
+from libs.common.events.bus import Delivery, Gap, Pulse, Sink
 from libs.common.events.followers import Followers
 from libs.common.events.outgoing import GAPS, Outgoing
 from libs.common.events.redis_address import RedisAddress
@@ -74,6 +75,8 @@ class RedisBus:
         self._followers = Followers()
         self._own = f"bus.heartbeat.{str(ULID()).lower()}"
         self._missed = 0
+        # Seconds that the last heartbeat took.
+        self._latency: float | None = None
         # Whether Redis is there, as far as is known: None before the first verdict.
         self._is_up: bool | None = None
         self._verdict = asyncio.Event()
@@ -83,6 +86,10 @@ class RedisBus:
     def publish(self, channel: str, payload: bytes) -> None:
         """See `Bus.publish`."""
         self._outgoing.put(Delivery(channel, payload))
+
+    def pulse(self) -> Pulse:
+        """See `Bus.pulse`."""
+        return Pulse(is_shared=True, is_up=self._is_up is True, latency=self._latency if self._is_up else None)
 
     @asynccontextmanager
     async def subscribe(self, sink: Sink, *channels: str) -> AsyncIterator[None]:
@@ -206,17 +213,21 @@ class RedisBus:
         while self._missed < _MISSED:
             await asyncio.sleep(self._heartbeat)
             self._missed += 1
-            self._outgoing.put_first(Delivery(self._own, b""))
+            self._put_beat()
         raise TimeoutError(f"{_MISSED} heartbeats stayed out")
+
+    def _put_beat(self) -> None:
+        self._outgoing.put_first(Delivery(self._own, repr(time.monotonic()).encode()))
 
     def _hear(self, item: Delivery | Gap) -> None:
         if isinstance(item, Gap):
             # The bus's own channels stand: now the way to Redis and back can be tried.
-            self._outgoing.put_first(Delivery(self._own, b""))
+            self._put_beat()
         elif item.channel == GAPS:
             self._followers.tell_gap(item.payload.decode() or None)
         else:
             self._missed = 0
+            self._latency = time.monotonic() - float(item.payload)
             if self._is_up is False:
                 _log.info("Redis at %s is back", self._address)
             self._is_up = True

@@ -49,7 +49,7 @@ EVENTS = MappingProxyType(
         "summary.wanted": EventType(SummaryWanted, ("messages",), ("operations",)),
         "generation.finished": EventType(GenerationFinished, ("messages",), ("threads", "operations", "users")),
         "message.removal_wanted": EventType(RemovalWanted, ("messages",), ("messages",)),
-        "messages.removed": EventType(MessagesRemoved, ("messages",), ("threads",)),
+        "messages.removed": EventType(MessagesRemoved, ("messages",), ("threads", "operations")),
         "calls.counted": EventType(CallsCounted, SERVICES, ("operations",)),
         "audit.recorded": EventType(AuditRecorded, ("users", "threads", "catalog", "operations"), ("operations",)),
         "model.deprecated": EventType(ModelDeprecated, ("catalog",), ("users", "threads", "operations")),

@@ -216,7 +216,8 @@ class OperationsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetSystemHealth(self, request, context):
-        """How store, bus, services and providers are, asked now.
+        """How services with their stores and the bus are, asked now, and makers of models as the catalog last found them. What does not answer is DOWN,
+        and the call succeeds.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

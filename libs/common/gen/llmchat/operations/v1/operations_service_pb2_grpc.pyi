@@ -71,7 +71,9 @@ class OperationsServiceStub:
     GetSystemStats: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.GetSystemStatsRequest, _system_stats_pb2.SystemStats]
     """Totals, days and models, kept from events: seconds behind, and exact once these are handled."""
     GetSystemHealth: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.GetSystemHealthRequest, _system_health_pb2.SystemHealth]
-    """How store, bus, services and providers are, asked now."""
+    """How services with their stores and the bus are, asked now, and makers of models as the catalog last found them. What does not answer is DOWN,
+    and the call succeeds.
+    """
     UpdateSystemConfig: _grpc.UnaryUnaryMultiCallable[_operations_service_pb2.UpdateSystemConfigRequest, _system_config_pb2.SystemConfig]
     """Changes the fields that the mask names, in force everywhere within seconds. A stale etag is ABORTED."""
 
@@ -113,7 +115,9 @@ class OperationsServiceAsyncStub(OperationsServiceStub):
     GetSystemStats: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.GetSystemStatsRequest, _system_stats_pb2.SystemStats]  # type: ignore[assignment]
     """Totals, days and models, kept from events: seconds behind, and exact once these are handled."""
     GetSystemHealth: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.GetSystemHealthRequest, _system_health_pb2.SystemHealth]  # type: ignore[assignment]
-    """How store, bus, services and providers are, asked now."""
+    """How services with their stores and the bus are, asked now, and makers of models as the catalog last found them. What does not answer is DOWN,
+    and the call succeeds.
+    """
     UpdateSystemConfig: _aio.UnaryUnaryMultiCallable[_operations_service_pb2.UpdateSystemConfigRequest, _system_config_pb2.SystemConfig]  # type: ignore[assignment]
     """Changes the fields that the mask names, in force everywhere within seconds. A stale etag is ABORTED."""
 
@@ -236,7 +240,9 @@ class OperationsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _operations_service_pb2.GetSystemHealthRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_system_health_pb2.SystemHealth, _abc.Awaitable[_system_health_pb2.SystemHealth]]:
-        """How store, bus, services and providers are, asked now."""
+        """How services with their stores and the bus are, asked now, and makers of models as the catalog last found them. What does not answer is DOWN,
+        and the call succeeds.
+        """
 
     @_abc_1.abstractmethod
     def UpdateSystemConfig(
