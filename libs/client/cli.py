@@ -13,12 +13,14 @@ from libs.client.commands import models as local_models
 from libs.client.commands.account import delete_account, login, logout, register
 from libs.client.commands.admin import accounts, generators, system
 from libs.client.commands.admin import models as catalog
+from libs.client.commands.admin.migrate import migrate
 from libs.client.commands.browse import history, models, threads
 from libs.client.commands.chat import chat
 from libs.client.commands.check import check
 from libs.client.commands.demo import demo
 from libs.client.commands.events import list_events, replay
 from libs.client.commands.export import export
+from libs.client.commands.operations import cancel, list_operations, retry, show
 from libs.client.commands.sessions import password, sessions
 from libs.client.commands.up import up
 from libs.client.printing import print_error
@@ -45,13 +47,15 @@ def build() -> typer.Typer:
     app.add_typer(of_machine, name="model")
     _add(app, (register, login, logout, sessions, password, export, delete_account), _ACCOUNT)
     _add_group(app, "keys", keys.list_keys, {"create": keys.create, "revoke": keys.revoke}, _ACCOUNT)
+    known: dict[str, Command] = {"show": show, "cancel": cancel, "retry": retry}
+    _add_group(app, "operations", list_operations, known, _ACCOUNT)
     stored: dict[str, Command] = {"set": provider_key.set_key, "delete": provider_key.delete}
     _add_group(app, "provider-key", provider_key.list_keys, stored, _ACCOUNT)
     _add(app, (check,), _OPERATORS)
     _add_group(app, "events", list_events, {"replay": replay}, _OPERATORS)
     admin = typer.Typer(help="Look after accounts and limits.", no_args_is_help=True)
     _add(admin, (accounts.users, accounts.suspend, accounts.reactivate, accounts.role, accounts.export))
-    _add(admin, (accounts.delete, system.audit, system.limits, system.reencrypt))
+    _add(admin, (accounts.delete, system.audit, system.limits, system.reencrypt, migrate))
     _add(admin, (generators.generator_token,))
     of_catalog = typer.Typer(help="Look after the models.", no_args_is_help=True)
     _add(of_catalog, (catalog.show, catalog.put, catalog.deprecate, catalog.remove))

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import grpc.aio
 from llmchat.operations.v1 import operations_service_pb2 as operations
-from llmchat.operations.v1.operation_pb2 import OPERATION_STATUS_PENDING, OPERATION_STATUS_RUNNING, Operation
+from llmchat.operations.v1.operation_pb2 import (
+    OPERATION_PRIORITY_NORMAL,
+    OPERATION_STATUS_PENDING,
+    OPERATION_STATUS_RUNNING,
+    Operation,
+    OperationPriority,
+    OperationType,
+)
 
 from libs.client.backoff import Backoff
 from libs.client.calls import Calls, broken, new_request_id
@@ -35,6 +42,28 @@ class Operations(Connection):
         async for page in self._calls.pages(self._operations.ListOperations, request):
             for operation in page.operations:
                 yield operation
+
+    async def create_operation(
+        self,
+        type: OperationType,
+        *,
+        thread_id: str = "",
+        model_id: str = "",
+        priority: OperationPriority = OPERATION_PRIORITY_NORMAL,
+    ) -> Operation:
+        """Has work done in the background: a thread summed up or given a title, a model loaded.
+
+        What is under way already is given in place of a second one. A high priority is for administrators.
+        """
+        request = operations.CreateOperationRequest(
+            type=type, thread_id=thread_id, model_id=model_id, priority=priority, request_id=new_request_id()
+        )
+        return await self._calls.unary(self._operations.CreateOperation, request)
+
+    async def retry_operation(self, id: str) -> Operation:
+        """Has a failed operation done after all, with all its time and tries."""
+        request = operations.RetryOperationRequest(id=id, request_id=new_request_id())
+        return await self._calls.unary(self._operations.RetryOperation, request)
 
     async def cancel_operation(self, id: str) -> Operation:
         """Ends an operation; one that has ended stays as it is."""

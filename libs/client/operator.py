@@ -14,7 +14,7 @@ from llmchat.events.v1.events_service_pb2 import ListEventsRequest, ReplayEventR
 from llmchat.events.v1.events_service_pb2_grpc import EventsServiceStub
 from llmchat.operations.v1 import operations_service_pb2 as operations
 from llmchat.operations.v1.audit_event_pb2 import AuditEvent
-from llmchat.operations.v1.operation_pb2 import Operation
+from llmchat.operations.v1.operation_pb2 import OPERATION_TYPE_MIGRATE_DATA, Operation
 from llmchat.operations.v1.operations_service_pb2 import EXPORT_FORMAT_JSON_LINES, ExportFormat
 from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
 from llmchat.operations.v1.system_config_pb2 import SystemConfig
@@ -120,6 +120,13 @@ class Operator:
         """Deletes anyone's account with everything of it, as far as the operation says."""
         request = users.DeleteUserRequest(id=user_id, request_id=new_request_id())
         return await self._calls.unary(self._users.DeleteUser, request)
+
+    async def migrate(self, service: str = "") -> Operation:
+        """Has stored documents brought up to date: those of one service, or all."""
+        request = operations.CreateOperationRequest(type=OPERATION_TYPE_MIGRATE_DATA, request_id=new_request_id())
+        if service:
+            request.parameters["service"] = service
+        return await self._calls.unary(self._operations.CreateOperation, request)
 
     def watch_operation(self, id: str) -> AsyncIterator[Operation]:
         """Anyone's operation as it is, then after each change, until it has ended."""

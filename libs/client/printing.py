@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from llmchat.messages.v1 import message_pb2
 from llmchat.messages.v1.message_pb2 import Message
+from llmchat.operations.v1.operation_pb2 import Operation, OperationStatus, OperationType
 from llmchat.threads.v1.threads_service_pb2 import ThreadChange
 from rich.console import Console
 from rich.text import Text
@@ -53,6 +54,18 @@ def print_end(console: Console, message: Message) -> None:
             print_error(console, f"{message.error.message or 'the answer failed'} ({message.error.code})")
         case message_pb2.MESSAGE_STATUS_GENERATING | message_pb2.MESSAGE_STATUS_PENDING:
             print_note(console, "(still being written)")
+
+
+def print_operation(console: Console, operation: Operation) -> None:
+    """One line for an operation as it is: how far, what came of it, or why it failed."""
+    kind = OperationType.Name(operation.type).removeprefix("OPERATION_TYPE_").lower()
+    status = OperationStatus.Name(operation.status).removeprefix("OPERATION_STATUS_").lower()
+    what = " ".join(filter(None, (kind, operation.thread_id, operation.model_id)))
+    said = operation.result.title or operation.result.summary
+    if operation.HasField("error"):
+        said = f"{operation.error.message} ({operation.error.code})"
+    outcome = ", ".join(filter(None, (status, f"{operation.progress} %", " ".join(said.split()))))
+    console.print(Text(printable(f"{operation.id}  {what}: {outcome}")), soft_wrap=True)
 
 
 def print_thread_change(console: Console, change: ThreadChange) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from google.protobuf.timestamp_pb2 import Timestamp
 from llmchat.catalog.v1.model_config_pb2 import HealthStatus, ModelConfig, ModelProvider
 from llmchat.operations.v1.audit_event_pb2 import AuditEvent
+from llmchat.operations.v1.operation_pb2 import Operation, OperationStatus, OperationType
 from llmchat.operations.v1.operations_service_pb2 import Orphan
 from llmchat.operations.v1.system_config_pb2 import SystemLimits
 from llmchat.store.v1.outbox_pb2 import OutboxEvent
@@ -156,6 +157,23 @@ def audit_table(events: Iterable[AuditEvent]) -> Table:
             Text(printable(f"{event.entity_type} {event.entity_id}")),
             event.user_id,
             Text(printable(", ".join(details))),
+        )
+    return table
+
+
+def operations_table(operations: Iterable[Operation]) -> Table:
+    """Operations, one a row."""
+    table = _table("id", "what", "of", "status", "done", "begun", "")
+    table.columns[4].justify = "right"
+    for operation in operations:
+        table.add_row(
+            operation.id,
+            OperationType.Name(operation.type).removeprefix("OPERATION_TYPE_").lower(),
+            Text(printable(operation.thread_id or operation.model_id)),
+            OperationStatus.Name(operation.status).removeprefix("OPERATION_STATUS_").lower(),
+            f"{operation.progress} %",
+            _time(operation.created_at),
+            Text(printable(operation.error.code)),
         )
     return table
 
