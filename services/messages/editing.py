@@ -13,7 +13,6 @@ from libs.common.documents.documents import Documents
 from libs.common.documents.tombstones import require_alive
 from libs.common.documents.unit import Unit
 from libs.common.errors import Precondition
-from libs.common.store.port import Cursor, Query
 from services.messages.branches import find_head, leave, read_parent, select, version_ids
 from services.messages.collections import CONVERSATIONS, MESSAGES
 from services.messages.defaults import Defaults, Manner
@@ -57,7 +56,12 @@ class Editing:
             edited, conversation = await read_visible(unit, call, request.message_id)
             if edited.role != ROLE_USER:
                 raise Precondition("only a question can be edited", reason="NOT_A_QUESTION")
-            manner = await self._manner(request, edited, await _answer_to(unit, edited) or Message())
+            manner = await self._defaults.fill(
+                edited.user_id,
+                edited.thread_id,
+                request.temperature if request.HasField("temperature") else None,
+                request.system_prompt,
+            )
             await self._require_model(edited.model_id, manner, request.content)
             await self._require_place(unit, conversation, 2)
 
@@ -96,7 +100,7 @@ class Editing:
                 raise Precondition("only an answer to a question can be generated anew", reason="NOT_AN_ANSWER")
             if not has_ended(before):
                 raise Precondition("the answer is not over yet: cancel it, or wait for it", reason="NOT_ENDED")
-            manner = await self._manner(request, before, before)
+            manner = await self._manner_of(request, before)
             await self._require_model(before.model_id, manner, text_of(question))
             await self._require_place(unit, conversation, 1)
 
@@ -111,15 +115,13 @@ class Editing:
 
         return await self._documents.once(call, request, SendReceipt, store)
 
-    async def _manner(
-        self, request: EditMessageRequest | RegenerateMessageRequest, replaced: Message, before: Message
-    ) -> Manner:
-        """What the request says, else that of the answer `before`; an answer without any is as one to a new message."""
+    async def _manner_of(self, request: RegenerateMessageRequest, before: Message) -> Manner:
+        """What the request says, else that of the answer `before`; where that has none, as for a new message."""
         temperature = next((one.temperature for one in (request, before) if one.HasField("temperature")), None)
         system_prompt = request.system_prompt or before.system_prompt
         if temperature is not None and before.HasField("temperature"):
             return Manner(temperature, system_prompt)
-        return await self._defaults.fill(replaced.user_id, replaced.thread_id, temperature, system_prompt)
+        return await self._defaults.fill(before.user_id, before.thread_id, temperature, system_prompt)
 
     async def _require_model(self, model_id: str, manner: Manner, content: str) -> None:
         model = await self._models.get(model_id)
@@ -149,17 +151,3 @@ async def select_version(documents: Documents, call: Call, request: SelectVersio
         return message
 
     return await documents.once(call, request, Message, choose)
-
-
-async def _answer_to(unit: Unit, question: Message) -> Message | None:
-    """The answer that was sent for with the question; None where there is none any more."""
-    query = Query.where(
-        MESSAGES,
-        order="position",
-        after=Cursor(question.position, question.id),
-        limit=1,
-        thread_id=question.thread_id,
-        model_id=question.model_id,
-    )
-    following = await unit.query(query)
-    return following[0] if following and following[0].question_id == question.id else None

@@ -22,6 +22,7 @@ from llmchat.messages.v1.messages_service_pb2 import (
     SendMessageRequest,
 )
 
+from libs.common.access.initial_config import DEFAULT_SYSTEM_PROMPT, DEFAULT_TEMPERATURE
 from libs.common.documents.unit import Unit
 from services.messages.branches import MOST_BRANCHES
 from services.messages.collections import CONVERSATIONS, MESSAGES
@@ -124,10 +125,10 @@ class TestEdit:
         assert {(one.message_id, one.text) for one in seen} == {(seen[0].message_id, LONG)}
         assert len(await listed(anna, thread_id, all_branches=True)) == 4
 
-    async def test_it_is_asked_with_the_settings_of_the_answer_before(self, anna: Person, thread_id: str) -> None:
+    async def test_it_is_asked_as_a_new_message_is(self, anna: Person, thread_id: str) -> None:
         first = await ask(anna, thread_id, "one", temperature=0.25, system_prompt="Be brief.")
         again = await edit(anna, first.question_id, "un")
-        assert (again.temperature, again.system_prompt) == (0.25, "Be brief.")
+        assert (again.temperature, again.system_prompt) == (DEFAULT_TEMPERATURE, DEFAULT_SYSTEM_PROMPT)
         other = await edit(anna, first.question_id, "uno", temperature=0.75, system_prompt="Be kind.")
         assert (other.temperature, other.system_prompt) == (0.75, "Be kind.")
 
