@@ -45,6 +45,7 @@ async def house(openai: StandInOpenAI, tmp_path: Path, monkeypatch: pytest.Monke
     """A house whose OpenAI is the stand-in, with a key of its own."""
     monkeypatch.setenv("LLMCHAT_OPENAI_API_KEY", INSTALLATIONS)
     monkeypatch.setenv("LLMCHAT_OPENAI_BASE_URL", openai.base_url)
+    monkeypatch.setenv("LLMCHAT_PROVIDER_RETRIES", "0")
     async with open_house(tmp_path / "data") as house:
         yield house
 

@@ -24,8 +24,10 @@ class AnthropicWire(Wire):
         self._in_text = False
 
     def beginning(self) -> Iterator[bytes]:
-        cached = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
-        usage = {"input_tokens": self.reply.input_tokens or 0, **cached, "output_tokens": 1}
+        # What the prompt has is told in three figures, of which the first is what is in no cache.
+        read = self.reply.input_tokens or 0
+        cached = {"cache_creation_input_tokens": read // 4, "cache_read_input_tokens": read // 3}
+        usage = {"input_tokens": read - sum(cached.values()), **cached, "output_tokens": 1}
         message = {"id": "msg_1", "type": "message", "role": "assistant", "model": _MODEL, "content": []}
         yield _event("message_start", message={**message, "stop_reason": None, "stop_sequence": None, "usage": usage})
         yield _event("ping")
@@ -43,7 +45,8 @@ class AnthropicWire(Wire):
             yield self._delta({"type": "input_json_delta", "partial_json": part})
 
     def error(self) -> Iterator[bytes]:
-        yield _event("error", error={"type": "api_error", "message": "the server had an error"})
+        kind = "overloaded_error" if self.reply.then is Then.OVERLOADED else "api_error"
+        yield _event("error", error={"type": kind, "message": "the server had an error"})
 
     def ending(self) -> Iterator[bytes]:
         yield from self._end()

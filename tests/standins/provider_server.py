@@ -29,6 +29,7 @@ class Then(Enum):
     REFUSED = "its proper end: the maker refuses to go on"
     NOTHING = "the stream ends without the answer's end"
     ERROR = "an error in place of a piece"
+    OVERLOADED = "an error in place of a piece which says that it passes, where the maker's format has such"
     CUT = "the connection breaks in the middle of a line"
     SILENCE = "nothing, for as long as the caller waits"
     UNANSWERED = "nothing, and nothing before it: no piece, not even a status"
@@ -85,7 +86,7 @@ class Wire(ABC):
 
     @abstractmethod
     def error(self) -> Iterator[bytes]:
-        """An error in mid-stream."""
+        """An error in mid-stream, by the reply's `then`: ERROR or OVERLOADED."""
 
     @abstractmethod
     def ending(self) -> Iterator[bytes]:
@@ -113,6 +114,8 @@ class StandInProvider(ABC):
         self.keys: list[str] = []
         self.headers: list[dict[str, str]] = []
         self.paths: list[str] = []
+        # The keys that came along with questions for the models: the house itself asks too, now and then.
+        self.checks: list[str] = []
         # Set once a caller has closed its connection before the answer's end.
         self.left = asyncio.Event()
         self.released = asyncio.Event()
@@ -125,6 +128,10 @@ class StandInProvider(ABC):
     @abstractmethod
     def turns(self, request: Mapping[str, Any]) -> list[tuple[str, str]]:
         """What a request says, as role (system, user or assistant) and text."""
+
+    def said(self, request: Mapping[str, Any]) -> list[tuple[str, str]]:
+        """The turns without the system's."""
+        return [turn for turn in self.turns(request) if turn[0] != "system"]
 
     @abstractmethod
     def refusal(self, reply: Reply, text: str) -> dict[str, Any]:
@@ -157,13 +164,15 @@ class StandInProvider(ABC):
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answers a prompt."""
         self.requests.append(await request.json())
-        self._keep(request)
+        self.keys.append(self.key_of(request.headers))
+        self.headers.append(dict(request.headers))
+        self.paths.append(request.path)
         reply = self.replies.popleft()
         try:
             if reply.then is Then.UNANSWERED:
                 await asyncio.Event().wait()
             if reply.status != 200:
-                return self._refused(reply)
+                return self._refused(reply, self.keys[-1])
             response = web.StreamResponse(headers={"Content-Type": self.content_type, **reply.headers})
             await response.prepare(request)
             await self._stream(request, response, reply)
@@ -174,17 +183,14 @@ class StandInProvider(ABC):
 
     async def list_models(self, request: web.Request) -> web.Response:
         """Lists the models, or refuses to."""
-        self._keep(request)
-        return web.json_response(self.models()) if self.listing.status == 200 else self._refused(self.listing)
+        self.checks.append(self.key_of(request.headers))
+        if self.listing.status != 200:
+            return self._refused(self.listing, self.checks[-1])
+        return web.json_response(self.models())
 
-    def _keep(self, request: web.Request) -> None:
-        self.keys.append(self.key_of(request.headers))
-        self.headers.append(dict(request.headers))
-        self.paths.append(request.path)
-
-    def _refused(self, reply: Reply) -> web.Response:
+    def _refused(self, reply: Reply, key: str) -> web.Response:
         # Servers repeat what they were given; so nothing of this text may go further.
-        body = self.refusal(reply, f"refused: {self.keys[-1]}")
+        body = self.refusal(reply, f"refused: {key}")
         return web.json_response(body, status=reply.status, headers=dict(reply.headers))
 
     async def _stream(self, request: web.Request, response: web.StreamResponse, reply: Reply) -> None:
@@ -196,7 +202,7 @@ class StandInProvider(ABC):
         match reply.then:
             case Then.DONE | Then.LENGTH | Then.REFUSED:
                 await _write(response, wire.ending(), sizes)
-            case Then.ERROR:
+            case Then.ERROR | Then.OVERLOADED:
                 await _write(response, wire.error(), sizes)
             case Then.CUT if request.transport is not None:
                 await response.write(wire.torn)
