@@ -68,18 +68,32 @@ class TextRule:
         return found
 
     def _learn(self, type: type[Message]) -> _Places:
-        fields = [field for field in cast(Descriptor, type.DESCRIPTOR).fields if _holds_strings(field, set())]
+        descriptor = cast(Descriptor, type.DESCRIPTOR)
+        fields = [field for field in descriptor.fields if _holds_strings(field, set())]
         strings = tuple((field.name, _accept(field)) for field in fields if _is_string(field) and not field.is_repeated)
-        others = tuple(self._check(field) for field in fields if field.is_repeated or not _is_string(field))
-        self._places[type] = _Places(strings, others)
+        others = [field for field in fields if field.is_repeated or not _is_string(field)]
+        checks = [self._check(field) for field in others if field.containing_oneof is None]
+        for oneof in descriptor.oneofs:
+            members = frozenset(field.name for field in others if field.containing_oneof == oneof)
+            checks += [self._check_oneof(oneof.name, members)] if members else []
+        self._places[type] = _Places(strings, tuple(checks))
         return self._places[type]
+
+    def _check_oneof(self, oneof: str, members: frozenset[str]) -> _Check:
+        def one(message: Message) -> list[FieldViolation]:
+            name = message.WhichOneof(oneof)
+            return self._within(name, getattr(message, name)) if name in members else []
+
+        return one
 
     def _check(self, field: FieldDescriptor) -> _Check:
         name, accept = field.name, _accept(field)
 
         def strings(message: Message) -> list[FieldViolation]:
-            texts = enumerate(getattr(message, name))
-            return [_violation(name + written(index), accept) for index, text in texts if not accept(text)]
+            texts = getattr(message, name)
+            if all(map(accept, texts)):
+                return []
+            return [_violation(name + written(index), accept) for index, text in enumerate(texts) if not accept(text)]
 
         def one(message: Message) -> list[FieldViolation]:
             return self._within(name, getattr(message, name)) if message.HasField(name) else []
@@ -106,7 +120,8 @@ class TextRule:
         return entries if _is_map(field) else several
 
     def _within(self, path: str, message: Message) -> list[FieldViolation]:
-        return [FieldViolation(f"{path}.{found.field}", found.description) for found in self.violations(message)]
+        found = self.violations(message)
+        return [FieldViolation(f"{path}.{one.field}", one.description) for one in found] if found else found
 
 
 def _violation(path: str, accept: _Accept) -> FieldViolation:
