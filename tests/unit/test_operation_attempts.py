@@ -154,6 +154,18 @@ class TestLeases:
         operation = await documents.get(OPERATIONS, "op_1")
         assert (operation.status, operation.error.code) == (OPERATION_STATUS_FAILED, "INTERRUPTED")
 
+    async def test_where_an_attempt_has_got_to_is_there_for_the_next_which_has_its_tries_before_it(
+        self, documents: Documents
+    ) -> None:
+        await create(documents)
+        for place in range(2 * SETTINGS.operation_retries):
+            attempt = Attempt(documents, unheard(), SETTINGS, "a process that dies", "op_1")
+            operation = await attempt.begin()
+            assert operation is not None
+            assert dict(operation.result.data) == ({"after_id": f"thing {place - 1}"} if place else {})
+            await attempt.report(10, {"after_id": f"thing {place}"})
+            await documents.unit(lambda unit: take_back(unit, unheard(), SETTINGS, "op_1", exclusive=True))
+
     async def test_of_two_attempts_one_begins(self, documents: Documents) -> None:
         await create(documents)
         attempts = [Attempt(documents, unheard(), SETTINGS, holder, "op_1") for holder in ("a", "b")]
