@@ -46,7 +46,7 @@ from libs.common.events.calls import CallsTold
 from libs.common.events.inbox import Handler, Inbox
 from libs.common.events.open import is_shared, open_bus
 from libs.common.events.outbox import Completion, Outbox
-from libs.common.events.parked import watch_parked
+from libs.common.events.parked import watch_events
 from libs.common.events.service import EventsService
 from libs.common.events.table import EVENTS
 from libs.common.failpoints import Failpoints
@@ -65,6 +65,10 @@ from libs.common.rpc.tls import Tls
 from libs.common.settings import SERVICES, Settings
 from libs.common.store.open import folder_of, open_store
 from libs.common.store.port import CollectionSpec
+from libs.common.telemetry.exposition import exposed
+from libs.common.telemetry.metered_bus import MeteredBus
+from libs.common.telemetry.metrics import Metrics
+from libs.common.telemetry.store_timings import StoreTimings
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +101,11 @@ class Process:
         self.keys = keys
         self.clock = clock
         self.stack = stack
-        self.bus = bus
+        self.metrics = Metrics()
+        # Where they are read; empty: nowhere.
+        self.metrics_address = ""
+        self._stores = StoreTimings(self.metrics.registry)
+        self.bus: Bus = MeteredBus(bus, self.metrics)
         # No other process has anything to do with these documents: a lease of another holder is a dead one's.
         self.exclusive = not is_shared(settings.bus_url)
         self.failpoints = Failpoints.parse(settings.failpoints)
@@ -125,6 +133,7 @@ class Process:
             revocations=self.revocations,
             limits=self.limits,
             tally=self._tally,
+            metrics=self.metrics,
             tls=self._tls,
             trusted_proxies=settings.trusted_proxies,
             connection_age=settings.connection_age,
@@ -149,7 +158,14 @@ class Process:
         """
         held = (*specs, *SYSTEM_COLLECTIONS)
         slow_ms = self.settings.slow_query * 1000
-        store = open_store(self.settings.store_url, service, held, clock=self.clock, slow_ms=slow_ms)
+        store = open_store(
+            self.settings.store_url,
+            service,
+            held,
+            clock=self.clock,
+            slow_ms=slow_ms,
+            measured=lambda metered: self._stores.add(service, metered.snapshot),
+        )
         self.stack.push_async_callback(store.close)
         page_tokens = PageTokens(self.keys.derive(f"pages.{service}"))
         documents = Documents(store, self.clock, page_tokens, RequestSeal(self.keys.derive(f"requests.{service}")))
@@ -198,10 +214,12 @@ class Process:
             self._calls = CallsTold(self._tally, documents, outbox, self.replica)
             self.background(self._calls.run)
 
-        async def tell(parked: bool) -> None:
+        async def tell(unsettled: int, parked: int) -> None:
             await self.server.report(f"llmchat.events.{service}", healthy=not parked)
+            self.metrics.events_waiting.labels(service, "unsettled").set(unsettled)
+            self.metrics.events_waiting.labels(service, "parked").set(parked)
 
-        self.background(partial(watch_parked, documents, self.settings.redelivery_interval, tell))
+        self.background(partial(watch_events, documents, self.settings.redelivery_interval, tell))
         return outbox
 
     def consume(self, consumer: str, documents: Documents, channels: Channels, handlers: Mapping[str, Handler]) -> None:
@@ -223,6 +241,7 @@ class Process:
             lease_seconds=self.settings.inbox_lease,
             exclusive=self.exclusive,
             failpoints=self.failpoints,
+            metrics=self.metrics,
         )
         self.background(inbox.run)
 
@@ -295,6 +314,8 @@ async def open_process(
         for bootstrap in bootstraps.values():
             await bootstrap(process)
         await process.connect()
+        if settings.metrics_listen:
+            process.metrics_address = stack.enter_context(exposed(process.metrics.registry, settings.metrics_listen))
         stack.push_async_callback(process.stop)
         await process.start()
         if process.exclusive and not bootstraps.keys() >= set(SERVICES):

@@ -38,7 +38,7 @@ async def bootstrap(process: Process) -> None:
     process.migrations("messages", documents, ())
     channels = process.channels("messages")
     threads = channels.stub("threads", ThreadsServiceStub)
-    providers = open_providers(settings, channels.stub("users", UsersServiceStub))
+    providers = open_providers(settings, channels.stub("users", UsersServiceStub), process.metrics)
     for provider in providers.values():
         process.stack.push_async_callback(provider.close)
     models = Models(channels.stub("catalog", CatalogServiceStub), providers)

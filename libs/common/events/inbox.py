@@ -25,6 +25,7 @@ from libs.common.events.outbox import event_channel, owner_of
 from libs.common.events.subscription import subscribed
 from libs.common.events.table import EVENTS
 from libs.common.failpoints import Failpoints
+from libs.common.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class Inbox:
         lease_seconds: float = 15.0,
         exclusive: bool = False,
         failpoints: Failpoints | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         """Args:
         consumer: the service that consumes.
@@ -80,8 +82,10 @@ class Inbox:
         lease_seconds: after which a silent replica's large effect is another's to go on with.
         exclusive: no other process handles these documents' events: whatever lease stands is of a dead one.
         failpoints: where this process dies in tests.
+        metrics: what is handled, and how long it took to come about.
         """
         self._consumer = consumer
+        self._metrics = metrics or Metrics()
         self._documents = documents
         self._bus = bus
         self._handlers = handlers
@@ -125,14 +129,22 @@ class Inbox:
             if await self._handle(event):
                 self._failpoints.reach("after_effect_before_ack")
                 self._say(event, acknowledge_to, failed=False)
+                self._count(event, "done")
+                took = (self._documents.clock() - milliseconds(event.created_at)) / 1000
+                self._metrics.cascade_seconds.labels(self._consumer, event.type).observe(max(0.0, took))
         except _PASSING as error:
+            self._count(event, "put off")
             _log.warning("event %s (%s) waits: %s", event.id, event.type, error.text)
         except Exception:
             # One event must not end the others: its owner delivers it again, and parks it if it never succeeds.
+            self._count(event, "failed")
             _log.exception("event %s (%s) was not handled", event.id, event.type)
             self._say(event, acknowledge_to, failed=True)
         finally:
             self._in_flight.discard(event.id)
+
+    def _count(self, event: OutboxEvent, outcome: str) -> None:
+        self._metrics.events_handled.labels(self._consumer, event.type, outcome).inc()
 
     def _say(self, event: OutboxEvent, acknowledge_to: str, *, failed: bool) -> None:
         acknowledgement = Acknowledgement(consumer=self._consumer, event_id=event.id, failed=failed)

@@ -22,6 +22,7 @@ from libs.common.rpc.interceptors.deadline import deadline_in, within
 from libs.common.rpc.interceptors.errors import Context, refuse
 from libs.common.rpc.interceptors.identity import Identity
 from libs.common.rpc.interceptors.limits import Limits
+from libs.common.rpc.interceptors.measuring import Measured
 from libs.common.rpc.interceptors.policy import Authorize, authorize
 from libs.common.rpc.interceptors.request_id import REQUEST_ID, accept_request_id, accept_traceparent
 from libs.common.rpc.interceptors.revocations import OpenStream, Revocations, sign_in_ended
@@ -29,6 +30,7 @@ from libs.common.rpc.interceptors.tally import Tally
 from libs.common.rpc.interceptors.validation import Validation
 from libs.common.rpc.method import Method
 from libs.common.rpc.tls import require_certificate
+from libs.common.telemetry.metrics import Metrics
 
 # A servicer's method; one that streams: an async generator, closed by the pipeline however the call ends; and one that
 # takes a stream and answers once.
@@ -57,15 +59,16 @@ class Pipeline:
     limits: Limits
     validation: Validation
     tally: Tally
+    metrics: Metrics
     default_deadline: float
     trusted_proxies: int = 0
     certified: bool = False
 
     def unary(self, method: Method, serve: Unary) -> grpc.RpcMethodHandler[bytes, bytes]:
         """The gRPC handler of a method with one answer."""
-        authorized = authorize(method)
+        authorized, measured = authorize(method), Measured(self.metrics, method)
 
-        async def handle(body: bytes, context: Context) -> bytes:
+        async def answer(body: bytes, context: Context) -> bytes:
             metadata = dict(context.invocation_metadata() or ())
             request_id, is_callers = accept_request_id(metadata)
             try:
@@ -75,21 +78,25 @@ class Pipeline:
                 request = self._read(method, body)
                 # A deadline that the client gave is kept by gRPC itself.
                 work = within(seconds, serve(request, call)) if given is None else serve(request, call)
-                answer = await work
+                answered = await work
                 # Trailers cost a small call a tenth of its time, so they say only what the caller does not know.
                 if not is_callers:
                     context.set_trailing_metadata(((REQUEST_ID, request_id),))
-                return answer.SerializeToString()
+                return answered.SerializeToString()
             except (Exception, asyncio.CancelledError) as error:
                 await refuse(context, method.path, request_id, error)
+
+        async def handle(body: bytes, context: Context) -> bytes:
+            with measured.call(context):
+                return await answer(body, context)
 
         return grpc.unary_unary_rpc_method_handler(handle)
 
     def stream(self, method: Method, serve: Stream) -> grpc.RpcMethodHandler[bytes, bytes]:
         """The gRPC handler of a method with a stream of answers; only its client's deadline limits it."""
-        authorized = authorize(method)
+        authorized, measured = authorize(method), Measured(self.metrics, method)
 
-        async def handle(body: bytes, context: Context) -> None:
+        async def answer(body: bytes, context: Context) -> None:
             metadata = dict(context.invocation_metadata() or ())
             request_id, is_callers = accept_request_id(metadata)
             stream: OpenStream | None = None
@@ -104,11 +111,16 @@ class Pipeline:
                     # Once more: who went out while the call was admitted had no stream yet to be cut.
                     await self.identity.establish(metadata, allow_deleted=allow_deleted)
                     async with self.limits.stream(call.caller, call.address), aclosing(serve(request, call)) as answers:
-                        async for answer in answers:
-                            await context.write(answer.SerializeToString())
+                        async for one in answers:
+                            await context.write(one.SerializeToString())
+                            measured.message()
             except (Exception, asyncio.CancelledError) as error:
                 cut = stream is not None and stream.is_cut
                 await refuse(context, method.path, request_id, sign_in_ended() if cut else error)
+
+        async def handle(body: bytes, context: Context) -> None:
+            with measured.stream(context):
+                await answer(body, context)
 
         return grpc.unary_stream_rpc_method_handler(handle)
 
@@ -117,9 +129,9 @@ class Pipeline:
 
         Each message is parsed and checked as it comes: the handler meets the error of one that is refused.
         """
-        authorized = authorize(method)
+        authorized, measured = authorize(method), Measured(self.metrics, method)
 
-        async def handle(bodies: AsyncIterator[bytes], context: Context) -> bytes:
+        async def answer(bodies: AsyncIterator[bytes], context: Context) -> bytes:
             metadata = dict(context.invocation_metadata() or ())
             request_id, is_callers = accept_request_id(metadata)
             stream: OpenStream | None = None
@@ -133,13 +145,17 @@ class Pipeline:
                         self.limits.stream(call.caller, call.address),
                         aclosing(self._messages(method, bodies)) as messages,
                     ):
-                        answer = await serve(messages, call)
+                        answered = await serve(messages, call)
                 if not is_callers:
                     context.set_trailing_metadata(((REQUEST_ID, request_id),))
-                return answer.SerializeToString()
+                return answered.SerializeToString()
             except (Exception, asyncio.CancelledError) as error:
                 cut = stream is not None and stream.is_cut
                 await refuse(context, method.path, request_id, sign_in_ended() if cut else error)
+
+        async def handle(bodies: AsyncIterator[bytes], context: Context) -> bytes:
+            with measured.stream(context):
+                return await answer(bodies, context)
 
         return grpc.stream_unary_rpc_method_handler(handle)
 

@@ -23,6 +23,7 @@ from libs.common.rpc.interceptors.validation import Validation
 from libs.common.rpc.method import Method, read_methods
 from libs.common.rpc.pipeline import Pipeline
 from libs.common.rpc.tls import Tls
+from libs.common.telemetry.metrics import Metrics
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Server:
         revocations: Revocations,
         limits: Limits,
         tally: Tally,
+        metrics: Metrics | None = None,
         tls: Tls | None = None,
         trusted_proxies: int = 0,
         connection_age: float | None = None,
@@ -74,6 +76,7 @@ class Server:
         revocations: who is out although their token has not expired.
         limits: how much a caller may ask.
         tally: counts the calls.
+        metrics: what calls are measured in.
         tls: what is shown to clients and asked of them; None: nothing, in plain text.
         trusted_proxies: how many proxies of our own stand before this server; see `client_address`.
         connection_age: seconds, give or take a tenth, after which clients are asked to connect anew, and so to look for
@@ -91,7 +94,15 @@ class Server:
         identity = Identity(authenticate, resolve, revocations, clock)
         certified = tls is not None and tls.is_mutual
         self._pipeline = Pipeline(
-            identity, revocations, limits, Validation(), tally, default_deadline, trusted_proxies, certified
+            identity,
+            revocations,
+            limits,
+            Validation(),
+            tally,
+            metrics or Metrics(),
+            default_deadline,
+            trusted_proxies,
+            certified,
         )
         self._handlers: list[grpc.GenericRpcHandler] = []
         self._services: list[str] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ def open_store(
     *,
     clock: Clock = wall_clock,
     slow_ms: float = 50.0,
+    measured: Callable[[Metered], None] | None = None,
 ) -> Store:
     """A service's store, journaled and metered. The journal's own collection is added to `specs`.
 
@@ -39,6 +40,7 @@ def open_store(
         specs: every collection that the service owns.
         clock: milliseconds of the epoch, for the journal.
         slow_ms: operations that take this many milliseconds or more are logged.
+        measured: is given what measures the store.
 
     Raises:
         Invalid: no provider serves the URL.
@@ -46,7 +48,10 @@ def open_store(
         ValueError: an index names a field that its message does not have.
     """
     held = [*specs, JOURNAL]
-    return Journaled(Metered(_provider(url, service, held), slow_ms), held, clock)
+    metered = Metered(_provider(url, service, held), slow_ms)
+    if measured is not None:
+        measured(metered)
+    return Journaled(metered, held, clock)
 
 
 def folder_of(url: str) -> Path | None:

@@ -19,11 +19,13 @@ from llmchat.catalog.v1.model_config_pb2 import (
 )
 from llmchat.users.v1.user_pb2 import KEY_PROVIDER_CLAUDE, KEY_PROVIDER_GOOGLE, KEY_PROVIDER_OPENAI
 
+from libs.common.telemetry.metrics import Metrics
 from services.messages.provider_keys import ProviderKeys
 from services.messages.providers.echo import EchoProvider
 from services.messages.providers.external import ExternalProvider
 from services.messages.providers.keyed import KeyedProvider
 from services.messages.providers.lazy import LazyLoader, LazyProvider
+from services.messages.providers.measured import MeasuredLoader, MeasuredProvider
 from services.messages.providers.port import LoadingProvider, Provider
 from services.messages.providers.retrying import RetryingLoader, RetryingProvider
 from services.messages.settings import MessagesSettings
@@ -44,8 +46,11 @@ _SDKS = MappingProxyType(
 )
 
 
-def open_providers(settings: MessagesSettings, users: UsersServiceAsyncStub) -> Providers:
-    """All that are installed; those that take keys ask `users` for people's own. An SDK is imported when it is used."""
+def open_providers(settings: MessagesSettings, users: UsersServiceAsyncStub, metrics: Metrics) -> Providers:
+    """All that are installed; those that take keys ask `users` for people's own. An SDK is imported when it is used.
+
+    How they do is measured in `metrics`.
+    """
     anthropic = RetryingProvider(LazyProvider(partial(_anthropic, settings)), settings.provider_retries)
     openai = RetryingProvider(LazyProvider(partial(_openai, settings)), settings.provider_retries)
     google = RetryingProvider(LazyProvider(partial(_google, settings)), settings.provider_retries)
@@ -59,13 +64,24 @@ def open_providers(settings: MessagesSettings, users: UsersServiceAsyncStub) -> 
         MODEL_PROVIDER_OLLAMA: ollama,
         MODEL_PROVIDER_EXTERNAL: ExternalProvider(),
     }
-    return {maker: provider for maker, provider in providers.items() if missing_extra(maker) is None}
+    return {
+        maker: _measured(maker, provider, metrics)
+        for maker, provider in providers.items()
+        if missing_extra(maker) is None
+    }
 
 
 def missing_extra(maker: ModelProvider) -> str | None:
     """The extra that has to be installed before the maker's models are served here; None where nothing is missing."""
     extra, module = _SDKS.get(maker, (None, ""))
     return extra if extra and find_spec(module) is None else None
+
+
+def _measured(maker: ModelProvider, provider: Provider, metrics: Metrics) -> Provider:
+    name = ModelProvider.Name(maker).removeprefix("MODEL_PROVIDER_").lower()
+    if isinstance(provider, LoadingProvider):
+        return MeasuredLoader(provider, name, metrics)
+    return MeasuredProvider(provider, name, metrics)
 
 
 def _anthropic(settings: MessagesSettings) -> Provider:

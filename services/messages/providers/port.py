@@ -108,5 +108,6 @@ class Loader(Protocol):
         ...
 
 
+@runtime_checkable
 class LoadingProvider(Provider, Loader, Protocol):
     """Both."""
