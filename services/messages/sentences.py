@@ -47,4 +47,7 @@ def _shortened(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     cut = text[: most - 1]
-    return (cut.rsplit(None, 1)[0] if len(cut.split(None, 1)) > 1 else cut).rstrip() + "…"
+    within_a_word = not (cut[-1:].isspace() or text[most - 1].isspace())
+    if within_a_word and len(cut.split(None, 1)) > 1:
+        cut = cut.rsplit(None, 1)[0]
+    return cut.rstrip() + "…"
