@@ -133,6 +133,11 @@ MAKERS = (
             Refusal(
                 400, "invalid_request_error: prompt is too long: 208310 tokens > 200000 maximum", "CONTEXT_TOO_LONG"
             ),
+            Refusal(
+                400,
+                "invalid_request_error: input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000",
+                "CONTEXT_TOO_LONG",
+            ),
             Refusal(400, "invalid_request_error", "PROVIDER_ERROR"),
             Refusal(401, "authentication_error", "AUTHENTICATION"),
             Refusal(402, "billing_error", "PROVIDER_ERROR"),
@@ -198,7 +203,7 @@ MAKERS = (
 KEYED = [maker for maker in MAKERS if maker.keys is not None]
 PATIENT = [maker for maker in MAKERS if maker.wait is not None]
 REFUSALS = [
-    pytest.param(maker, refusal, id=f"{maker.name}-{refusal.status}-{refusal.error[:40]}")
+    pytest.param(maker, refusal, id=f"{maker.name}-{refusal.status}-{refusal.error[:50]}")
     for maker in MAKERS
     for refusal in maker.refusals
 ]
