@@ -96,7 +96,7 @@ class SystemHealthCheck:
             parked_events=answer.parked_events,
         )
         if answer.parked_events:
-            health.last_error = f"{answer.parked_events} events wait for a person"
+            health.last_error = f"events that wait for a person: {answer.parked_events}"
         elif answer.store_latency_ms >= _SLOW:
             health.last_error = f"the store took {answer.store_latency_ms:.0f} ms"
         if health.last_error:

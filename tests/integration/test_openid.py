@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode, aio
 from llmchat.operations.v1.audit_event_pb2 import AuditEvent
-from llmchat.operations.v1.operations_service_pb2 import ListAuditEventsRequest
+from llmchat.operations.v1.operations_service_pb2 import ListAuditEventsRequest, UpdateSystemConfigRequest
+from llmchat.operations.v1.system_config_pb2 import SystemConfig
 from llmchat.users.stored.v1.session_pb2 import IdentityRecord
 from llmchat.users.v1.user_pb2 import USER_STATUS_SUSPENDED
 from llmchat.users.v1.users_service_pb2 import (
@@ -89,6 +91,24 @@ async def test_a_first_sign_in_opens_an_account_and_a_later_one_finds_it(
         assert (await ada.users.GetUser(GetUserRequest(id="me"))).id == first.user.id
     assert [event.entity_id for event in await audited(house, "user.create", count=1)] == [first.user.id]
     assert len(await audited(house, "user.login", count=2)) == 2
+
+
+async def test_where_people_open_no_accounts_a_first_sign_in_is_refused_and_a_later_one_is_not(
+    house: House, nobody: UsersServiceAsyncStub, issuer: StandInIssuer
+) -> None:
+    ada = await nobody.SignInWithIdToken(with_token(issuer.token("ada", **VERIFIED)))
+    async with administrator(house) as root:
+        closed = UpdateSystemConfigRequest(
+            system_config=SystemConfig(), update_mask=FieldMask(paths=["features.user_registration"])
+        )
+        await root.operations.UpdateSystemConfig(closed)
+
+    with refused(StatusCode.FAILED_PRECONDITION) as refusal:
+        await nobody.SignInWithIdToken(with_token(issuer.token("bob")))
+
+    assert refusal.error.reason == "REGISTRATION_CLOSED"
+    assert (await nobody.SignInWithIdToken(with_token(issuer.token("ada")))).user.id == ada.user.id
+    assert len(await stored_identities(house)) == 1
 
 
 async def test_two_first_sign_ins_at_once_make_one_account(
