@@ -90,6 +90,12 @@ class Client:
         """Streams read to their end, all at once or one after the other with `pause` seconds in between."""
         return self._pool.submit(_run, _streams, target, bodies, together, pause).result()
 
+    def sent(self, target: Target, first: Sequence[bytes], body: bytes, count: int, last: bytes) -> float:
+        """Seconds until client streams were answered that went out all at once: one for each of the first messages,
+        `count` times `body` behind it, and the last one.
+        """
+        return self._pool.submit(_run, _sent, target, first, body, count, last).result()
+
     def turns(self, target: Target, bodies: Sequence[bytes], seconds: float) -> Rate:
         """Streams read to their end, of each body one after the other, for `seconds`."""
         return self._pool.submit(_run, _turns, target, bodies, seconds).result()
@@ -168,6 +174,25 @@ async def _streams(
         seen.append(await _follow(call, target, body))
         await asyncio.sleep(pause)
     return seen
+
+
+async def _sent(
+    channel: aio.Channel, target: Target, first: Sequence[bytes], body: bytes, count: int, last: bytes
+) -> float:
+    method: Any = channel.stream_unary(target.method)
+
+    async def send(opening: bytes) -> None:
+        call = method(metadata=target.metadata)
+        await call.write(opening)
+        for _ in range(count):
+            await call.write(body)
+        await call.write(last)
+        await call.done_writing()
+        await call
+
+    started = time.perf_counter()
+    await asyncio.gather(*map(send, first))
+    return time.perf_counter() - started
 
 
 async def _turns(channel: aio.Channel, target: Target, bodies: Sequence[bytes], seconds: float) -> Rate:

@@ -19,7 +19,13 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from llmchat.messages.v1.messages_service_pb2 import SendMessageRequest, Started, StreamEvent, TokenBatch
+from llmchat.messages.v1.messages_service_pb2 import (
+    AppendTokensRequest,
+    SendMessageRequest,
+    Started,
+    StreamEvent,
+    TokenBatch,
+)
 
 from benchmarks.machine import Usage, usage
 from libs.common.access.initial_limits import SEEDS
@@ -49,10 +55,15 @@ class Server:
     pid: int
     key: KeyRing = field(repr=False)
 
-    def metadata(self, user_id: str) -> tuple[tuple[str, str], ...]:
+    def metadata(self, user_id: str, *, is_admin: bool = False) -> tuple[tuple[str, str], ...]:
         """What a gateway's calls for a signed-in user carry."""
-        token, _ = Tokens(self.key.derive("tokens")).issue_user(user_id, False)
+        token, _ = Tokens(self.key.derive("tokens")).issue_user(user_id, is_admin)
         return (("authorization", f"Bearer {token}"), ("x-request-id", "a-gateways-own"))
+
+    def service_metadata(self, service: str) -> tuple[tuple[str, str], ...]:
+        """What a service's own calls carry."""
+        token, _ = Tokens(self.key.derive("tokens")).issue_service(service, "", False)
+        return (("authorization", f"Bearer {token}"), ("x-request-id", "a-services-own"))
 
     def usage(self) -> Usage:
         """What its process has used so far."""
@@ -104,6 +115,7 @@ async def _bare(process: Process) -> None:
         "Gathered": grpc.unary_stream_rpc_method_handler(_gathered),
         "Whole": grpc.unary_stream_rpc_method_handler(_whole),
         "Idle": grpc.unary_stream_rpc_method_handler(_idle),
+        "Take": grpc.stream_unary_rpc_method_handler(_take),
     }
     process.server.add_generic(grpc.method_handlers_generic_handler(BARE, handlers))
 
@@ -154,6 +166,13 @@ async def _whole(body: bytes, context: Any) -> AsyncIterator[bytes]:
     """The echo model's tokens in one message."""
     tokens = echo_tokens(SendMessageRequest.FromString(body).content)
     yield StreamEvent(seq=len(tokens), tokens=TokenBatch(tokens=tokens)).SerializeToString()
+
+
+async def _take(bodies: AsyncIterator[bytes], context: Any) -> bytes:
+    """Tokens from outside, parsed and nothing else."""
+    async for body in bodies:
+        AppendTokensRequest.FromString(body)
+    return b""
 
 
 async def _idle(body: bytes, context: Any) -> AsyncIterator[bytes]:
