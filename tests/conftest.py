@@ -11,6 +11,8 @@ from libs.client.redis_process import redis_serving
 
 # Tests call faster than people: those of limits set their own. Here, so that processes that tests start inherit it.
 os.environ["LLMCHAT_LIMITS"] = "off"
+# Nobody asks makers of models how they are, stand-ins or real ones, but for tests of that.
+os.environ["LLMCHAT_HEALTH_INTERVAL"] = "0"
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 
 from llmchat.catalog.v1.model_config_pb2 import ModelConfig
 from llmchat.catalog.v1.provider_health_pb2 import ProviderHealth
 
 from libs.common.documents.documents import Documents
-from libs.common.events.bus import Bus
+from libs.common.events.bus import GAP, Bus
 from libs.common.events.changes import EVERYTHING, change_channel
+from libs.common.events.remembered import Remembered
 from libs.common.events.subscription import subscribed
 from libs.common.store.port import Query
 from services.catalog.collections import PROVIDER_HEALTH
@@ -58,9 +58,10 @@ class RememberedHealths:
     """The health of all makers, remembered for 30 seconds, or until it changes."""
 
     def __init__(self, documents: Documents) -> None:
-        self._documents = documents
-        self._known: tuple[float, Healths] | None = None
-        self._forgotten = 0
+        async def read(_: str) -> Healths:
+            return await read_healths(documents)
+
+        self._remembered: Remembered[Healths] = Remembered(read, seconds=_FRESH_SECONDS, most=1)
 
     async def run(self, bus: Bus) -> None:
         """Forgets whenever something has, or may have, changed; until cancelled."""
@@ -70,16 +71,8 @@ class RememberedHealths:
 
     def forget(self) -> None:
         """Has the next look go to the store."""
-        self._known = None
-        self._forgotten += 1
+        self._remembered.hear(GAP)
 
     async def all(self) -> Healths:
         """See `read_healths`."""
-        if self._known is not None and time.monotonic() - self._known[0] < _FRESH_SECONDS:
-            return self._known[1]
-        forgotten = self._forgotten
-        healths = await read_healths(self._documents)
-        # What changed meanwhile may not be in it.
-        if forgotten == self._forgotten:
-            self._known = (time.monotonic(), healths)
-        return healths
+        return await self._remembered.get("the makers of models")

@@ -58,9 +58,8 @@ async def catalog_asking(makers: StandInMakers, folder: Path, **settings: Any) -
 
 
 @pytest.fixture
-async def root(makers: StandInMakers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Person]:
+async def root(makers: StandInMakers, tmp_path: Path) -> AsyncIterator[Person]:
     """An administrator of a house that asks makers when it is told to, and never by itself."""
-    monkeypatch.setenv("LLMCHAT_HEALTH_INTERVAL", "0")
     async with catalog_asking(makers, tmp_path) as house, operator(house) as root:
         yield root
 

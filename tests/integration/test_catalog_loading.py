@@ -48,7 +48,7 @@ async def ollama() -> AsyncIterator[StandInOllama]:
 
 @pytest.fixture
 async def house(ollama: StandInOllama, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
-    """A house that finds out by itself an hour later."""
+    """A house that would find out by itself an hour later what Ollama has."""
     monkeypatch.setenv("LLMCHAT_OLLAMA_BASE_URL", ollama.base_url)
     monkeypatch.setenv("LLMCHAT_HEALTH_INTERVAL", "3600")
     async with open_house(tmp_path) as house:

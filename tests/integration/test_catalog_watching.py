@@ -42,9 +42,8 @@ if TYPE_CHECKING:
 
 @pytest.fixture(autouse=True)
 def _only_hints(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is told in these tests is told by hints: nobody looks of themselves, and no maker is asked."""
+    """What is told in these tests is told by hints: nobody looks of themselves."""
     monkeypatch.setenv("LLMCHAT_MODELS_WATCHDOG", "3600")
-    monkeypatch.setenv("LLMCHAT_HEALTH_INTERVAL", "0")
 
 
 @pytest.fixture
