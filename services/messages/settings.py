@@ -16,9 +16,9 @@ def _installations_key(maker: str) -> Any:
 
 
 class MessagesSettings(BaseSettings):
-    """From the environment, `LLMCHAT_…`, checked at start-up."""
+    """From the environment, `LLMCHAT_…`, checked at start-up. What is empty is left out."""
 
-    model_config = SettingsConfigDict(env_prefix="LLMCHAT_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="LLMCHAT_", extra="ignore", env_ignore_empty=True)
 
     echo_tokens_per_second: float = Field(default=50, ge=0, description="Pace of the echo model; 0: as fast as it can.")
     anthropic_api_key: SecretStr | None = _installations_key("Anthropic")

@@ -32,7 +32,9 @@ _SETTINGS = {
     "LLMCHAT_ECHO_TOKENS_PER_SECOND": "0",
     "LLMCHAT_LOG_LEVEL": "DEBUG",
     # No other provider than echo, and nobody outside of this machine is asked anything.
-    "LLMCHAT_OPENAI_API_KEY": "",
+    **{f"LLMCHAT_{maker}_API_KEY": "" for maker in ("ANTHROPIC", "OPENAI", "GOOGLE")},
+    **{f"LLMCHAT_{maker}_BASE_URL": _NOWHERE for maker in ("ANTHROPIC", "OPENAI", "GOOGLE", "OLLAMA")},
+    "LLMCHAT_PROVIDER_RETRIES": "0",
     **{f"LLMCHAT_KEY_CHECK_{maker}_URL": _NOWHERE for maker in ("CLAUDE", "OPENAI", "GOOGLE")},
 }
 # How gRPC says that it had the end of a stream left to send to a client that has gone: by itself, after the handler.

@@ -91,5 +91,10 @@ def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "canary" not in repr(Settings())
 
 
+def test_an_empty_key_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLMCHAT_ANTHROPIC_API_KEY", "")
+    assert MessagesSettings().anthropic_api_key is None
+
+
 if __name__ == "__main__":
     README.write_text(TABLE.sub(lambda _: table(), README.read_text()))
