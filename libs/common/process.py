@@ -69,6 +69,7 @@ from libs.common.telemetry.exposition import exposed
 from libs.common.telemetry.metered_bus import MeteredBus
 from libs.common.telemetry.metrics import Metrics
 from libs.common.telemetry.store_timings import StoreTimings
+from libs.common.telemetry.tracing import Tracing, open_tracing
 
 _log = logging.getLogger(__name__)
 
@@ -93,8 +94,10 @@ class Process:
         clock: Clock,
         stack: AsyncExitStack,
         *,
+        replica: str,
         serves: Collection[str] = SERVICES,
         counts: Counts | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.settings = settings
         self._serves = frozenset(serves)
@@ -102,6 +105,7 @@ class Process:
         self.clock = clock
         self.stack = stack
         self.metrics = Metrics()
+        self._tracing = tracing
         # Where they are read; empty: nowhere.
         self.metrics_address = ""
         self._stores = StoreTimings(self.metrics.registry)
@@ -109,7 +113,7 @@ class Process:
         # No other process has anything to do with these documents: a lease of another holder is a dead one's.
         self.exclusive = not is_shared(settings.bus_url)
         self.failpoints = Failpoints.parse(settings.failpoints)
-        self.replica = f"{socket.gethostname()}.{str(ULID()).lower()}"
+        self.replica = replica
         self._events = EventsService()
         self._integrity = IntegrityService()
         self._migrations = MigrationsService()
@@ -134,6 +138,7 @@ class Process:
             limits=self.limits,
             tally=self._tally,
             metrics=self.metrics,
+            tracing=tracing,
             tls=self._tls,
             trusted_proxies=settings.trusted_proxies,
             connection_age=settings.connection_age,
@@ -165,6 +170,7 @@ class Process:
             clock=self.clock,
             slow_ms=slow_ms,
             measured=lambda metered: self._stores.add(service, metered.snapshot),
+            tracing=self._tracing,
         )
         self.stack.push_async_callback(store.close)
         page_tokens = PageTokens(self.keys.derive(f"pages.{service}"))
@@ -189,7 +195,7 @@ class Process:
         """Stubs of the other services, for calls in the name of `service`; one that is served here is called here."""
         here = self.server.address
         addresses = {name: here if name in self._serves else self.settings.address_of(name) for name in SERVICES}
-        channels = Channels(addresses, service, self.tokens, tls=self._tls, clock=self.clock)
+        channels = Channels(addresses, service, self.tokens, tls=self._tls, tracing=self._tracing, clock=self.clock)
         self.stack.push_async_callback(channels.close)
         return channels
 
@@ -242,6 +248,7 @@ class Process:
             exclusive=self.exclusive,
             failpoints=self.failpoints,
             metrics=self.metrics,
+            tracing=self._tracing,
         )
         self.background(inbox.run)
 
@@ -310,7 +317,20 @@ async def open_process(
             stack.enter_context(hold_folder(folder, exclusive=not is_shared(settings.bus_url)))
         bus = await stack.enter_async_context(open_bus(settings.bus_url))
         counts = await stack.enter_async_context(open_counts(settings.bus_url))
-        process = Process(settings, bus, _keys(settings, folder), clock, stack, serves=bootstraps, counts=counts)
+        replica = f"{socket.gethostname()}.{str(ULID()).lower()}"
+        served = "+".join(bootstraps) if len(bootstraps) < len(SERVICES) else "embedded"
+        traces = open_tracing(settings.otlp_endpoint, served, replica, settings.traced_part)
+        process = Process(
+            settings,
+            bus,
+            _keys(settings, folder),
+            clock,
+            stack,
+            replica=replica,
+            serves=bootstraps,
+            counts=counts,
+            tracing=await stack.enter_async_context(traces),
+        )
         for bootstrap in bootstraps.values():
             await bootstrap(process)
         await process.connect()

@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     metrics_listen: str = Field(
         default="", description="`HOST:PORT` where Prometheus reads the process's metrics; left out: nowhere."
     )
+    otlp_endpoint: str = Field(
+        default="", description="Where traces go, an OTLP collector: `http://HOST:4317`; left out: nowhere."
+    )
+    traced_part: float = Field(default=1, ge=0, le=1, description="Which part of the traces that begin here is kept.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="The least severe log line."
     )

@@ -11,7 +11,7 @@ from llmchat.catalog.v1.model_config_pb2 import MODEL_PROVIDER_EXTERNAL
 from llmchat.messages.v1.message_pb2 import MESSAGE_STATUS_PENDING, Message
 
 from libs.common.clock import milliseconds
-from libs.common.context import Call, Caller, enter_call
+from libs.common.context import Call, Caller, current_call, enter_call
 from libs.common.documents.documents import Documents
 from libs.common.documents.system import LEASES
 from libs.common.documents.unit import Unit
@@ -216,7 +216,7 @@ class Generations:
 
     async def _write(self, generation: Generation, work: Callable[[Generation], Awaitable[Outcome]]) -> Outcome:
         answer = generation.message
-        enter_call(Call(caller=Caller(user_id=answer.user_id, service="messages")))
+        _act_for(answer)
         try:
             outcome = await work(generation)
             if outcome is LEFT:
@@ -229,7 +229,7 @@ class Generations:
 
     async def _run(self, generation: Generation) -> Outcome:
         answer = generation.message
-        enter_call(Call(caller=Caller(user_id=answer.user_id, service="messages")))
+        _act_for(answer)
         try:
             self._hub.announce(answer.id)
             outcome = await self._generate(generation)
@@ -357,6 +357,13 @@ class Generations:
             return None
 
         return await self._documents.unit(work)
+
+
+def _act_for(answer: Message) -> None:
+    """What follows is done in the name of the answer's person, and belongs to the request that began it."""
+    caller = Caller(user_id=answer.user_id, service="messages")
+    begun_by = current_call()
+    enter_call(Call(caller=caller, request_id=begun_by.request_id, traceparent=begun_by.traceparent))
 
 
 def _now() -> float:

@@ -8,14 +8,16 @@ import random
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from enum import Enum, auto
 
 from google.protobuf.message import Message
 from llmchat.events.v1.events_service_pb2 import PullEventsRequest, PullEventsResponse
 from llmchat.store.v1.outbox_pb2 import Acknowledgement, InboxMark, OutboxEvent, PublishedEvent
+from opentelemetry.trace import SpanKind
 
 from libs.common.clock import milliseconds, timestamp
-from libs.common.context import Call, Caller, enter_call
+from libs.common.context import Call, Caller, current_call, enter_call
 from libs.common.documents.documents import Documents
 from libs.common.documents.system import INBOX
 from libs.common.documents.unit import Unit
@@ -26,6 +28,7 @@ from libs.common.events.subscription import subscribed
 from libs.common.events.table import EVENTS
 from libs.common.failpoints import Failpoints
 from libs.common.telemetry.metrics import Metrics
+from libs.common.telemetry.tracing import Tracing
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +73,7 @@ class Inbox:
         exclusive: bool = False,
         failpoints: Failpoints | None = None,
         metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         """Args:
         consumer: the service that consumes.
@@ -83,9 +87,11 @@ class Inbox:
         exclusive: no other process handles these documents' events: whatever lease stands is of a dead one.
         failpoints: where this process dies in tests.
         metrics: what is handled, and how long it took to come about.
+        tracing: what makes spans of it.
         """
         self._consumer = consumer
         self._metrics = metrics or Metrics()
+        self._tracing = tracing
         self._documents = documents
         self._bus = bus
         self._handlers = handlers
@@ -124,9 +130,10 @@ class Inbox:
             tasks.create_task(self._take(event, acknowledge_to))
 
     async def _take(self, event: OutboxEvent, acknowledge_to: str) -> None:
-        enter_call(Call(caller=Caller(service=self._consumer), request_id=event.request_id))
+        caller = Caller(service=self._consumer)
+        enter_call(Call(caller=caller, request_id=event.request_id, traceparent=event.traceparent))
         try:
-            if await self._handle(event):
+            if await self._traced(event):
                 self._failpoints.reach("after_effect_before_ack")
                 self._say(event, acknowledge_to, failed=False)
                 self._count(event, "done")
@@ -155,6 +162,14 @@ class Inbox:
             owner = owner_of(event.id)
             self._unsaid[owner].append(acknowledgement)
             self._asked[owner].set()
+
+    async def _traced(self, event: OutboxEvent) -> bool:
+        if self._tracing is None or not event.traceparent:
+            return await self._handle(event)
+        name, attributes = f"event {event.type}", {"llmchat.service": self._consumer}
+        with self._tracing.span(name, SpanKind.CONSUMER, event.traceparent, attributes) as span:
+            enter_call(replace(current_call(), traceparent=span.traceparent))
+            return await self._handle(event)
 
     async def _handle(self, event: OutboxEvent) -> bool:
         """Whether the effect is whole; not so where another replica is at it."""

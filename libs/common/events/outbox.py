@@ -106,6 +106,7 @@ class Outbox:
             next_attempt_at=timestamp(unit.now + int(self._interval * 1000)),
             created_at=timestamp(unit.now),
             request_id=current_call().request_id,
+            traceparent=current_call().traceparent,
         )
         unit.first(partial(self._stage, unit, event))
         unit.then(partial(self._publish_next, aggregate_id, "after_commit_before_publish"))

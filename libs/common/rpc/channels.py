@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol, TypeVar, cast
 
 from google.protobuf.message import Message
 from grpc import aio
+from opentelemetry.trace import SpanKind
 
 from libs.common import errors
 from libs.common.clock import Clock, wall_clock
@@ -17,6 +19,7 @@ from libs.common.rpc.status import from_rpc_error
 from libs.common.rpc.targets import open_channel
 from libs.common.rpc.tls import Tls
 from libs.common.settings import address_setting
+from libs.common.telemetry.tracing import Tracing
 
 S = TypeVar("S")
 
@@ -43,6 +46,7 @@ class Channels:
         tokens: ServiceTokens,
         *,
         tls: Tls | None = None,
+        tracing: Tracing | None = None,
         default_deadline: float = 10.0,
         clock: Clock = wall_clock,
     ) -> None:
@@ -51,6 +55,7 @@ class Channels:
         service: the name under which this service calls.
         tokens: signs its calls.
         tls: what is shown to the others and asked of them; None: nothing, in plain text.
+        tracing: what makes spans of the calls.
         default_deadline: seconds that a unary call may take where the call being served has no deadline.
         clock: tells when a token must be renewed.
         """
@@ -58,6 +63,7 @@ class Channels:
         self._service = service
         self._tokens = tokens
         self._tls = tls
+        self._tracing = tracing
         self._default_deadline = default_deadline
         self._clock = clock
         self._issued: dict[tuple[str, bool], tuple[str, int]] = {}
@@ -94,9 +100,21 @@ class Channels:
         remaining = call.remaining()
         return self._default_deadline if remaining is None else remaining
 
-    def metadata(self, call: Call) -> tuple[tuple[str, str], ...]:
-        """What goes along with every call made for `call`."""
-        known = ((REQUEST_ID, call.request_id), (TRACEPARENT, call.traceparent))
+    @contextmanager
+    def terms(self, path: str, call: Call) -> Iterator[tuple[tuple[str, str], ...]]:
+        """What goes along with a call made for `call`; the context is open while it is under way."""
+        if self._tracing is None or not call.traceparent:
+            yield self._metadata(call, call.traceparent)
+            return
+        with self._tracing.span(path.lstrip("/"), SpanKind.CLIENT, call.traceparent) as span:
+            try:
+                yield self._metadata(call, span.traceparent)
+            except errors.DomainError as error:
+                span.fail(error.reason)
+                raise
+
+    def _metadata(self, call: Call, traceparent: str) -> tuple[tuple[str, str], ...]:
+        known = ((REQUEST_ID, call.request_id), (TRACEPARENT, traceparent))
         return ((AUTHORIZATION, f"Bearer {self._token(call.caller)}"), *(pair for pair in known if pair[1]))
 
     def _token(self, caller: Caller) -> str:
@@ -125,10 +143,11 @@ class _Outgoing:
             seconds = self._terms.timeout(call)
             if not seconds:
                 raise errors.DeadlineExceeded("the deadline passed before another service was asked")
-            try:
-                return await send(request, timeout=seconds, metadata=self._terms.metadata(call))
-            except aio.AioRpcError as error:
-                raise from_rpc_error(error) from error
+            with self._terms.terms(path, call) as metadata:
+                try:
+                    return await send(request, timeout=seconds, metadata=metadata)
+                except aio.AioRpcError as error:
+                    raise from_rpc_error(error) from error
 
         return invoke
 
@@ -137,14 +156,15 @@ class _Outgoing:
 
         async def invoke(request: Message) -> AsyncGenerator[Message, None]:
             call = current_call()
-            answers = send(request, timeout=call.remaining(), metadata=self._terms.metadata(call))
-            try:
-                async for answer in answers:
-                    yield answer
-            except aio.AioRpcError as error:
-                raise from_rpc_error(error) from error
-            finally:
-                answers.cancel()
+            with self._terms.terms(path, call) as metadata:
+                answers = send(request, timeout=call.remaining(), metadata=metadata)
+                try:
+                    async for answer in answers:
+                        yield answer
+                except aio.AioRpcError as error:
+                    raise from_rpc_error(error) from error
+                finally:
+                    answers.cancel()
 
         return invoke
 

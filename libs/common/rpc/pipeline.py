@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -27,16 +27,23 @@ from libs.common.rpc.interceptors.policy import Authorize, authorize
 from libs.common.rpc.interceptors.request_id import REQUEST_ID, accept_request_id, accept_traceparent
 from libs.common.rpc.interceptors.revocations import OpenStream, Revocations, sign_in_ended
 from libs.common.rpc.interceptors.tally import Tally
+from libs.common.rpc.interceptors.tracing import traced
 from libs.common.rpc.interceptors.validation import Validation
 from libs.common.rpc.method import Method
 from libs.common.rpc.tls import require_certificate
 from libs.common.telemetry.metrics import Metrics
+from libs.common.telemetry.tracing import Tracing
 
 # A servicer's method; one that streams: an async generator, closed by the pipeline however the call ends; and one that
 # takes a stream and answers once.
 Unary = Callable[[Message, Call], Awaitable["Answer"]]
 Stream = Callable[[Message, Call], AsyncGenerator[Message, None]]
 Intake = Callable[[AsyncIterator[Message], Call], Awaitable["Answer"]]
+
+
+Metadata = dict[str, str | bytes]
+
+_NOT_TRACED = nullcontext()
 
 
 class Answer(Protocol):
@@ -60,6 +67,7 @@ class Pipeline:
     validation: Validation
     tally: Tally
     metrics: Metrics
+    tracing: Tracing | None
     default_deadline: float
     trusted_proxies: int = 0
     certified: bool = False
@@ -68,8 +76,7 @@ class Pipeline:
         """The gRPC handler of a method with one answer."""
         authorized, measured = authorize(method), Measured(self.metrics, method)
 
-        async def answer(body: bytes, context: Context) -> bytes:
-            metadata = dict(context.invocation_metadata() or ())
+        async def answer(body: bytes, context: Context, metadata: Metadata) -> bytes:
             request_id, is_callers = accept_request_id(metadata)
             try:
                 given = context.time_remaining()
@@ -87,8 +94,9 @@ class Pipeline:
                 await refuse(context, method.path, request_id, error)
 
         async def handle(body: bytes, context: Context) -> bytes:
-            with measured.call(context):
-                return await answer(body, context)
+            metadata = dict(context.invocation_metadata() or ())
+            with measured.call(context), self._traced(method, metadata, context):
+                return await answer(body, context, metadata)
 
         return grpc.unary_unary_rpc_method_handler(handle)
 
@@ -96,8 +104,7 @@ class Pipeline:
         """The gRPC handler of a method with a stream of answers; only its client's deadline limits it."""
         authorized, measured = authorize(method), Measured(self.metrics, method)
 
-        async def answer(body: bytes, context: Context) -> None:
-            metadata = dict(context.invocation_metadata() or ())
+        async def answer(body: bytes, context: Context, metadata: Metadata) -> None:
             request_id, is_callers = accept_request_id(metadata)
             stream: OpenStream | None = None
             try:
@@ -119,8 +126,9 @@ class Pipeline:
                 await refuse(context, method.path, request_id, sign_in_ended() if cut else error)
 
         async def handle(body: bytes, context: Context) -> None:
-            with measured.stream(context):
-                await answer(body, context)
+            metadata = dict(context.invocation_metadata() or ())
+            with measured.stream(context), self._traced(method, metadata, context):
+                await answer(body, context, metadata)
 
         return grpc.unary_stream_rpc_method_handler(handle)
 
@@ -131,8 +139,7 @@ class Pipeline:
         """
         authorized, measured = authorize(method), Measured(self.metrics, method)
 
-        async def answer(bodies: AsyncIterator[bytes], context: Context) -> bytes:
-            metadata = dict(context.invocation_metadata() or ())
+        async def answer(bodies: AsyncIterator[bytes], context: Context, metadata: Metadata) -> bytes:
             request_id, is_callers = accept_request_id(metadata)
             stream: OpenStream | None = None
             try:
@@ -154,10 +161,14 @@ class Pipeline:
                 await refuse(context, method.path, request_id, sign_in_ended() if cut else error)
 
         async def handle(bodies: AsyncIterator[bytes], context: Context) -> bytes:
-            with measured.stream(context):
-                return await answer(bodies, context)
+            metadata = dict(context.invocation_metadata() or ())
+            with measured.stream(context), self._traced(method, metadata, context):
+                return await answer(bodies, context, metadata)
 
         return grpc.stream_unary_rpc_method_handler(handle)
+
+    def _traced(self, method: Method, metadata: Metadata, context: Context) -> AbstractContextManager[None]:
+        return _NOT_TRACED if self.tracing is None else traced(self.tracing, method, metadata, context)
 
     async def _messages(self, method: Method, bodies: AsyncIterator[bytes]) -> AsyncGenerator[Message, None]:
         async for body in bodies:
@@ -167,7 +178,7 @@ class Pipeline:
         self,
         method: Method,
         authorized: Authorize,
-        metadata: dict[str, str | bytes],
+        metadata: Metadata,
         request_id: str,
         seconds: float | None,
         context: Context,

@@ -24,6 +24,7 @@ from libs.common.rpc.method import Method, read_methods
 from libs.common.rpc.pipeline import Pipeline
 from libs.common.rpc.tls import Tls
 from libs.common.telemetry.metrics import Metrics
+from libs.common.telemetry.tracing import Tracing
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +62,7 @@ class Server:
         limits: Limits,
         tally: Tally,
         metrics: Metrics | None = None,
+        tracing: Tracing | None = None,
         tls: Tls | None = None,
         trusted_proxies: int = 0,
         connection_age: float | None = None,
@@ -77,6 +79,7 @@ class Server:
         limits: how much a caller may ask.
         tally: counts the calls.
         metrics: what calls are measured in.
+        tracing: what makes spans of them.
         tls: what is shown to clients and asked of them; None: nothing, in plain text.
         trusted_proxies: how many proxies of our own stand before this server; see `client_address`.
         connection_age: seconds, give or take a tenth, after which clients are asked to connect anew, and so to look for
@@ -100,6 +103,7 @@ class Server:
             Validation(),
             tally,
             metrics or Metrics(),
+            tracing,
             default_deadline,
             trusted_proxies,
             certified,

@@ -10,9 +10,11 @@ from libs.common.clock import Clock, wall_clock
 from libs.common.errors import Invalid, Unavailable
 from libs.common.store.decorators.journaled import JOURNAL, Journaled
 from libs.common.store.decorators.metered import Metered
+from libs.common.store.decorators.traced import Traced
 from libs.common.store.memory import MemoryStore
 from libs.common.store.port import CollectionSpec, Store
 from libs.common.store.sqlite import SqliteStore
+from libs.common.telemetry.tracing import Tracing
 
 _MEMORY = "memory://"
 _SQLITE = "sqlite:///"
@@ -26,6 +28,7 @@ def open_store(
     clock: Clock = wall_clock,
     slow_ms: float = 50.0,
     measured: Callable[[Metered], None] | None = None,
+    tracing: Tracing | None = None,
 ) -> Store:
     """A service's store, journaled and metered. The journal's own collection is added to `specs`.
 
@@ -41,6 +44,7 @@ def open_store(
         clock: milliseconds of the epoch, for the journal.
         slow_ms: operations that take this many milliseconds or more are logged.
         measured: is given what measures the store.
+        tracing: what makes spans of its calls.
 
     Raises:
         Invalid: no provider serves the URL.
@@ -51,7 +55,7 @@ def open_store(
     metered = Metered(_provider(url, service, held), slow_ms)
     if measured is not None:
         measured(metered)
-    return Journaled(metered, held, clock)
+    return Journaled(metered if tracing is None else Traced(metered, service, tracing), held, clock)
 
 
 def folder_of(url: str) -> Path | None:

@@ -23,10 +23,14 @@ async def refuse(context: Context, path: str, request_id: str, error: BaseExcept
 
     Raises:
         aio.AbortError: gRPC's own way to end a call.
-        CancelledError: the client has gone.
+        CancelledError: the client has gone, or the server cuts the call.
     """
     try:
         if isinstance(error, aio.InternalError):
+            raise error
+        if isinstance(error, asyncio.CancelledError) and _was_cancelled():
+            # By gRPC: its client has gone, or its server cuts what is left. A status that cannot be sent any more costs
+            # grpc.aio half a kilobyte that it never frees.
             raise error
         answer = _answer(context, path, request_id, error)
         trailers = ((REQUEST_ID, request_id), (DETAILS, answer.details))
@@ -35,6 +39,12 @@ async def refuse(context: Context, path: str, request_id: str, error: BaseExcept
         # An answer or a refusal to a client that has gone. gRPC lets a cancelled call pass without a word.
         _log.debug("%s lost its client", path, extra={"request_id": request_id})
         raise asyncio.CancelledError from None
+
+
+def _was_cancelled() -> bool:
+    """Whether this task itself was cancelled, rather than something that it waited for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _answer(context: Context, path: str, request_id: str, error: BaseException) -> Refusal:

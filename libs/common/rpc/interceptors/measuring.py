@@ -6,13 +6,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from grpc import StatusCode
+from grpc import StatusCode, aio
 from prometheus_client import Counter, Histogram
 
 from libs.common.rpc.interceptors.errors import Context
 from libs.common.rpc.method import Method
 from libs.common.telemetry.metrics import Metrics
 
+# What ends otherwise than by an answer or a refusal was cancelled.
+CANCELLED = StatusCode.CANCELLED.name
 _NAMES = {code.value[0]: code.name for code in StatusCode}
 
 
@@ -31,11 +33,15 @@ class Measured:
     @contextmanager
     def call(self, context: Context) -> Iterator[None]:
         """Around a call with one answer."""
-        began = time.perf_counter()
+        began, code = time.perf_counter(), CANCELLED
         try:
             yield
+            code = code_of(context)
+        except aio.AbortError:
+            code = code_of(context)
+            raise
         finally:
-            took, code = time.perf_counter() - began, _code(context)
+            took = time.perf_counter() - began
             seconds = self._seconds.get(code)
             if seconds is None:
                 seconds = self._seconds[code] = self._metrics.rpc_seconds.labels(self._method, code)
@@ -45,18 +51,23 @@ class Measured:
     def stream(self, context: Context) -> Iterator[None]:
         """Around a stream."""
         self._open.inc()
+        code = CANCELLED
         try:
             yield
+            code = code_of(context)
+        except aio.AbortError:
+            code = code_of(context)
+            raise
         finally:
             self._open.dec()
-            code = _code(context)
             ended = self._ended.get(code)
             if ended is None:
                 ended = self._ended[code] = self._metrics.rpc_streams.labels(self._method, code)
             ended.inc()
 
 
-def _code(context: Context) -> str:
+def code_of(context: Context) -> str:
+    """The name of the status that a call ends with."""
     code: object = context.code()
     if isinstance(code, StatusCode):
         return code.name

@@ -26,7 +26,7 @@ from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dllmchat/store/v1/outbox.proto\x12\x10llmchat.store.v1\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf4\x02\n\x0bOutboxEvent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x14\n\x0c\x61ggregate_id\x18\x03 \x01(\t\x12%\n\x07payload\x18\x04 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x13\n\x0bwaiting_for\x18\x05 \x03(\t\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\x05\x12\x33\n\x0fnext_attempt_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tparked_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrequest_id\x18\n \x01(\t\x12\x11\n\tis_parked\x18\x0b \x01(\x08\x12\x14\n\x0credeliveries\x18\x0c \x01(\x05\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"V\n\x0ePublishedEvent\x12,\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1d.llmchat.store.v1.OutboxEvent\x12\x16\n\x0e\x61\x63knowledge_to\x18\x02 \x01(\t\"E\n\x0f\x41\x63knowledgement\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x08\"\xc5\x01\n\tInboxMark\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08progress\x18\x02 \x01(\t\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12.\n\nupdated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06holder\x18\x05 \x01(\t\x12\x34\n\x10lease_expires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dllmchat/store/v1/outbox.proto\x12\x10llmchat.store.v1\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x89\x03\n\x0bOutboxEvent\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x14\n\x0c\x61ggregate_id\x18\x03 \x01(\t\x12%\n\x07payload\x18\x04 \x01(\x0b\x32\x14.google.protobuf.Any\x12\x13\n\x0bwaiting_for\x18\x05 \x03(\t\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\x05\x12\x33\n\x0fnext_attempt_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\tparked_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nrequest_id\x18\n \x01(\t\x12\x11\n\tis_parked\x18\x0b \x01(\x08\x12\x14\n\x0credeliveries\x18\x0c \x01(\x05\x12\x13\n\x0btraceparent\x18\r \x01(\t\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\"V\n\x0ePublishedEvent\x12,\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x1d.llmchat.store.v1.OutboxEvent\x12\x16\n\x0e\x61\x63knowledge_to\x18\x02 \x01(\t\"E\n\x0f\x41\x63knowledgement\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x02 \x01(\t\x12\x0e\n\x06\x66\x61iled\x18\x03 \x01(\x08\"\xc5\x01\n\tInboxMark\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08progress\x18\x02 \x01(\t\x12\x0c\n\x04\x64one\x18\x03 \x01(\x08\x12.\n\nupdated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06holder\x18\x05 \x01(\t\x12\x34\n\x10lease_expires_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x16\n\x0eschema_version\x18\x64 \x01(\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,11 +34,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'llmchat.store.v1.outbox_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_OUTBOXEVENT']._serialized_start=112
-  _globals['_OUTBOXEVENT']._serialized_end=484
-  _globals['_PUBLISHEDEVENT']._serialized_start=486
-  _globals['_PUBLISHEDEVENT']._serialized_end=572
-  _globals['_ACKNOWLEDGEMENT']._serialized_start=574
-  _globals['_ACKNOWLEDGEMENT']._serialized_end=643
-  _globals['_INBOXMARK']._serialized_start=646
-  _globals['_INBOXMARK']._serialized_end=843
+  _globals['_OUTBOXEVENT']._serialized_end=505
+  _globals['_PUBLISHEDEVENT']._serialized_start=507
+  _globals['_PUBLISHEDEVENT']._serialized_end=593
+  _globals['_ACKNOWLEDGEMENT']._serialized_start=595
+  _globals['_ACKNOWLEDGEMENT']._serialized_end=664
+  _globals['_INBOXMARK']._serialized_start=667
+  _globals['_INBOXMARK']._serialized_end=864
 # @@protoc_insertion_point(module_scope)

@@ -11,7 +11,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class OutboxEvent(_message.Message):
-    __slots__ = ("id", "type", "aggregate_id", "payload", "waiting_for", "attempts", "next_attempt_at", "created_at", "parked_at", "request_id", "is_parked", "redeliveries", "schema_version")
+    __slots__ = ("id", "type", "aggregate_id", "payload", "waiting_for", "attempts", "next_attempt_at", "created_at", "parked_at", "request_id", "is_parked", "redeliveries", "traceparent", "schema_version")
     ID_FIELD_NUMBER: _ClassVar[int]
     TYPE_FIELD_NUMBER: _ClassVar[int]
     AGGREGATE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -24,6 +24,7 @@ class OutboxEvent(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     IS_PARKED_FIELD_NUMBER: _ClassVar[int]
     REDELIVERIES_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
     id: str
     type: str
@@ -37,8 +38,9 @@ class OutboxEvent(_message.Message):
     request_id: str
     is_parked: bool
     redeliveries: int
+    traceparent: str
     schema_version: int
-    def __init__(self, id: _Optional[str] = ..., type: _Optional[str] = ..., aggregate_id: _Optional[str] = ..., payload: _Optional[_Union[_any_pb2.Any, _Mapping]] = ..., waiting_for: _Optional[_Iterable[str]] = ..., attempts: _Optional[int] = ..., next_attempt_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parked_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_id: _Optional[str] = ..., is_parked: _Optional[bool] = ..., redeliveries: _Optional[int] = ..., schema_version: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., type: _Optional[str] = ..., aggregate_id: _Optional[str] = ..., payload: _Optional[_Union[_any_pb2.Any, _Mapping]] = ..., waiting_for: _Optional[_Iterable[str]] = ..., attempts: _Optional[int] = ..., next_attempt_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., parked_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., request_id: _Optional[str] = ..., is_parked: _Optional[bool] = ..., redeliveries: _Optional[int] = ..., traceparent: _Optional[str] = ..., schema_version: _Optional[int] = ...) -> None: ...
 
 class PublishedEvent(_message.Message):
     __slots__ = ("event", "acknowledge_to")
