@@ -11,6 +11,7 @@ import pytest
 from grpc import StatusCode, aio
 from llmchat.messages.stored.v1.stream_pb2 import Conversation
 from llmchat.messages.v1.message_pb2 import Message
+from llmchat.messages.v1.messages_service_pb2 import CancelGenerationRequest, DeleteMessageRequest
 from llmchat.operations.stored.v1.system_pb2 import RemovedTotals
 from llmchat.operations.v1.operation_pb2 import OPERATION_STATUS_COMPLETED, Operation
 from llmchat.operations.v1.operations_service_pb2 import WatchOperationRequest
@@ -19,6 +20,7 @@ from llmchat.users.v1.users_service_pb2 import DeleteUserRequest
 
 from libs.common.settings import SERVICES
 from tests.faults.calls import DEADLINE, all_ended, asking, messages_of, new_thread, unless_killed, words
+from tests.faults.recounting import equals_a_recount, unsettled
 from tests.faults.server import Server
 from tests.integration.calling import eventually, refused
 from tests.integration.conftest import Person
@@ -56,7 +58,7 @@ async def test_a_deletion_ends_complete(server: Server, rounds: range, dice: ran
                 await watch(anna.messages.SendMessage(asking(thread_id, "anybody?")))
             assert await eventually(partial(messages_of, anna, kept), all_ended, within=DEADLINE)
             assert await is_there(anna, kept)
-    await eventually(lambda: unsettled(server), lambda events: not events, within=DEADLINE)
+    await equals_a_recount(server)
     await server.stop()
     assert not await traces(server, deleted)
     assert not await unsettled(server)
@@ -83,6 +85,7 @@ async def test_a_persons_deletion_ends_complete(server: Server, rounds: range, d
         async with server.visit(bob.user_id) as bob:
             assert await eventually(partial(messages_of, bob, kept), all_ended, within=DEADLINE)
     assert removed_users(server) == len(rounds)
+    await equals_a_recount(server)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +122,48 @@ async def test_a_persons_deletion_ends_complete_wherever_its_server_died(
     await server.start()
     await ends_complete(server, user_id)
     assert removed_users(server) == 1
+    await equals_a_recount(server)
+
+
+@pytest.mark.parametrize(
+    "failpoint",
+    [
+        "after_commit_before_publish",
+        "after_effect_before_ack",
+        "after_effect_before_ack=kill@2",
+        "between_steps_of_effect",
+        "after_settle_before_next",
+    ],
+)
+async def test_what_follows_a_deleted_message_goes_wherever_its_server_died(
+    server: Server, tmp_path: Path, failpoint: str
+) -> None:
+    """Nobody sees a part of it meanwhile, and the thread hears of each message once."""
+    async with server.visit() as anna:
+        thread_id = await new_thread(anna)
+        seen = await watch(anna.messages.SendMessage(asking(thread_id, words(3))))
+        # More than a megabyte, so that it goes in several steps.
+        for _ in range(4):
+            stream = aiter(anna.messages.SendMessage(asking(thread_id, "𝕏" * 100_000)))
+            running = (await anext(stream)).message_id
+            await anna.messages.CancelGeneration(CancelGenerationRequest(message_id=running))
+    await eventually(lambda: unsettled(server), lambda events: not events, within=DEADLINE)
+    # Stopped in order it would have something more to tell.
+    await server.kill()
+    name, _, action = failpoint.partition("=")
+    fragile = Server(tmp_path, {"REDELIVERY_INTERVAL": "0.2", "FAILPOINTS": f"{name}={action or 'kill'}"})
+    await fragile.start()
+    async with fragile.visit(anna.user_id) as anna:
+        await unless_killed(anna.messages.DeleteMessage(DeleteMessageRequest(id=seen.message_id)))
+        await fragile.dies()
+    await server.start()
+    async with server.visit(anna.user_id) as anna:
+        assert len(await messages_of(anna, thread_id)) == 1
+        await eventually(lambda: unsettled(server), lambda events: not events, within=DEADLINE)
+        assert len(tables(server.folder, "messages")["messages"]) == 1
+        thread = await anna.threads.GetThread(GetThreadRequest(id=thread_id))
+        assert (thread.total_messages, thread.models["echo"].message_count) == (1, 1)
+    await equals_a_recount(server)
 
 
 async def ends_complete(server: Server, user_id: str) -> None:
@@ -186,8 +231,3 @@ async def traces(server: Server, deleted: set[str]) -> list[str]:
     conversations = map(Conversation.FromString, bodies(server.folder, "messages", "conversations"))
     closed = {conversation.id for conversation in conversations if conversation.deleted}
     return found + [f"open conversation {id}" for id in deleted - closed]
-
-
-async def unsettled(server: Server) -> list[str]:
-    """Events that some consumer has not acknowledged."""
-    return [id for service in SERVICES for id in tables(server.folder, service)["outbox"]]

@@ -12,6 +12,8 @@ from llmchat.events.v1.events_pb2 import MessagesRemoved
 from llmchat.messages.v1.message_pb2 import MESSAGE_STATUS_GENERATING, Feedback, Message
 from llmchat.messages.v1.messages_service_pb2 import (
     BUSY_POLICY_ENQUEUE,
+    BUSY_POLICY_UNSPECIFIED,
+    BusyPolicy,
     DeleteMessageRequest,
     EditMessageRequest,
     ListMessagesRequest,
@@ -306,5 +308,5 @@ def _tokens(answer: Message) -> int:
     return answer.context_tokens + answer.total_tokens
 
 
-def _asking(thread_id: str, content: str, busy_policy: int = 0) -> SendMessageRequest:
+def _asking(thread_id: str, content: str, busy_policy: BusyPolicy = BUSY_POLICY_UNSPECIFIED) -> SendMessageRequest:
     return SendMessageRequest(thread_id=thread_id, model_id="echo", content=content, busy_policy=busy_policy)
