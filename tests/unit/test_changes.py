@@ -113,11 +113,12 @@ async def test_a_process_that_stops_ends_every_watch_and_goes_on_telling_others(
     assert bus.subscriptions.total() == 0
 
 
-def test_threads_and_operations_are_written_by_what_tells_of_it_alone() -> None:
+def test_threads_operations_and_models_are_written_by_what_tells_of_it_alone() -> None:
     services = Path(__file__).parents[2] / "services"
-    writes = re.compile(r"unit\.(?:put|delete)\((THREADS|OPERATIONS)")
+    writes = re.compile(r"unit\.(?:put|delete)\((THREADS|OPERATIONS|MODELS)")
     writers = {(path.parent.name, path.name, *writes.findall(path.read_text())) for path in services.glob("*/*.py")}
     assert {writer for writer in writers if len(writer) > 2} == {
         ("threads", "thread.py", "THREADS", "THREADS"),
+        ("catalog", "model.py", "MODELS"),
         ("operations", "operation.py", "OPERATIONS", "OPERATIONS"),
     }
