@@ -32,16 +32,20 @@ MODEL = "outside"
 Appended = aio.StreamUnaryCall[AppendTokensRequest, AppendTokensResponse]
 
 
-async def plant_model(house: House) -> None:
-    """Puts a model into the catalog whose answers are written outside."""
-    model = ModelConfig(
+def model() -> ModelConfig:
+    """One whose answers are written outside."""
+    return ModelConfig(
         id=MODEL,
         name="Outside",
         provider=MODEL_PROVIDER_EXTERNAL,
         status={"is_available": True},
         specs=ModelSpecs(context_length=8000),
     )
-    await plant(house, "catalog", MODELS, model)
+
+
+async def plant_model(house: House) -> None:
+    """Puts that model into the catalog."""
+    await plant(house, "catalog", MODELS, model())
 
 
 async def ask(
