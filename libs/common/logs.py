@@ -1,4 +1,4 @@
-"""Log lines on the standard error stream, each with the id of the request it was written for."""
+"""Log lines on the standard error stream, each with the id of the request it was written for, and of its trace."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def configure_logging(level: str, format: Literal["text", "json"]) -> None:
 
 
 class JsonLines(logging.Formatter):
-    """A JSON object per line: `time`, `level`, `logger`, `message`, `request_id`; `exception` where there is one."""
+    """A JSON object per line: `time`, `level`, `logger`, `message`, `request_id`; where there is one, `trace_id` and
+    `exception`.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -37,6 +39,8 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage(),
             "request_id": getattr(record, "request_id", ""),
         }
+        if trace_id := getattr(record, "trace_id", ""):
+            entry["trace_id"] = trace_id
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry, ensure_ascii=False)
@@ -49,6 +53,9 @@ def _text() -> logging.Formatter:
 
 
 def _mark_request(record: logging.LogRecord) -> bool:
+    call = current_call()
     if not hasattr(record, "request_id"):
-        record.request_id = current_call().request_id
+        record.request_id = call.request_id
+    # `00-TRACE-SPAN-FLAGS`, as W3C has it.
+    record.trace_id = call.traceparent.split("-")[1] if call.traceparent else ""
     return True

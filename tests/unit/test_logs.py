@@ -42,3 +42,13 @@ async def test_a_json_line_is_one_object_whatever_is_logged(capsys: pytest.Captu
     entry = json.loads(line)
     assert (entry["level"], entry["request_id"], entry["message"]) == ("ERROR", "call-8", "failed")
     assert "two\nlines" in entry["exception"]
+
+
+async def test_a_json_line_leads_to_the_trace_of_its_request(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logging("INFO", "json")
+    enter_call(Call(traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"))
+
+    logging.getLogger("llmchat").info("done")
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert json.loads(line)["trace_id"] == "4bf92f3577b34da6a3ce929d0e0e4736"
