@@ -161,6 +161,11 @@ class Crowd:
             finally:
                 enough.set()
 
+    @property
+    def keepers(self) -> list[str]:
+        """Those who have deleted nothing."""
+        return [person.user_id for person in self.people if not (person.deleted or person.deletion)]
+
     async def check(self) -> None:
         """See `Person.check`; for everyone who ever lived."""
         await asyncio.gather(*(person.check() for person in self.people))

@@ -27,6 +27,7 @@ from libs.common.settings import SERVICES
 from tests.faults.crowd import Crowd
 from tests.faults.server import SECRET
 from tests.integration.calling import eventually
+from tests.integration.recount import Recount, StoredIn
 from tests.integration.tables import tables
 
 KILLS = int(os.environ.get("LLMCHAT_FAULT_KILLS", "20"))
@@ -64,6 +65,7 @@ class House:
         assert orphans == []
         assert summary.documents > 0
         assert (summary.unsettled_events, summary.parked_events) == (0, 0)
+        assert Recount(StoredIn(self._folder).read).wrong(self.crowd.keepers) == []
 
     async def _unsettled(self) -> list[str]:
         return [id for service in SERVICES for id in tables(self._folder, service)["outbox"]]

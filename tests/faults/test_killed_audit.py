@@ -25,7 +25,8 @@ async def test_what_was_done_is_on_record_once_wherever_the_server_died(
         user_id = (await nobody.users.CreateUser(registration())).id
     # Nothing but the export is left that could reach a failpoint.
     await eventually(lambda: unsettled(server), lambda events: not events, within=DEADLINE)
-    await server.stop()
+    # At an orderly stop it would tell of its calls, by one more event.
+    await server.kill()
 
     fragile = Server(tmp_path, {"REDELIVERY_INTERVAL": "0.2", "FAILPOINTS": f"{failpoint}=kill"})
     await fragile.start()

@@ -9,6 +9,7 @@ from functools import partial
 from llmchat.messages.v1.message_pb2 import MESSAGE_STATUS_COMPLETE, MESSAGE_STATUS_FAILED
 
 from tests.faults.calls import DEADLINE, all_ended, asking, messages_of, new_thread, unless_killed, words
+from tests.faults.recounting import equals_a_recount
 from tests.faults.server import Server
 from tests.integration.calling import eventually
 from tests.integration.conftest import Person
@@ -44,6 +45,7 @@ async def test_no_token_that_was_seen_is_lost(server: Server, rounds: range, dic
                 again = await watch(anna.messages.SendMessage(asking(thread_id, "still there?")))
                 assert again.text == "still there?"
         await eventually(lambda: leftovers(server), lambda left: not left, within=DEADLINE)
+    await equals_a_recount(server)
     await server.stop()
     assert not await leftovers(server)
 

@@ -11,10 +11,12 @@ from llmchat.threads.v1.thread_pb2 import Thread
 from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest, GetThreadRequest
 
 from tests.faults.calls import DEADLINE, all_ended, asking, messages_of, unless_killed, words
+from tests.faults.recounting import equals_a_recount
 from tests.faults.server import Server
 from tests.integration.calling import eventually
 from tests.integration.conftest import Person
 from tests.integration.watching import Seen, watch
+from tests.standins.accounts import registration
 
 
 class Writer:
@@ -62,14 +64,14 @@ class Writer:
 
 
 async def test_what_was_acknowledged_is_there_once(server: Server, rounds: range, dice: random.Random) -> None:
-    user_id = None
+    async with server.visit() as nobody:
+        user_id = (await nobody.users.CreateUser(registration())).id
     for number in rounds:
         writers = [
             Writer(f"round {number} writer {place}", [words(dice.randint(1, 30)) + f" {n}" for n in range(15)])
             for place in range(6)
         ]
         async with server.visit(user_id) as anna:
-            user_id = anna.user_id
             writing = [asyncio.create_task(unless_killed(writer.write(anna))) for writer in writers]
             await asyncio.sleep(dice.uniform(0, 0.25))
             await server.kill()
@@ -77,6 +79,7 @@ async def test_what_was_acknowledged_is_there_once(server: Server, rounds: range
         await server.start()
         async with server.visit(user_id) as anna:
             await asyncio.gather(*(writer.check(anna) for writer in writers))
+    await equals_a_recount(server, user_id)
 
 
 async def thread_of(person: Person, id: str) -> Thread:
