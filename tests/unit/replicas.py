@@ -7,7 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
-from llmchat.catalog.v1.model_config_pb2 import MODEL_PROVIDER_ECHO, ModelConfig
+from llmchat.catalog.v1.catalog_service_pb2 import GetModelRequest
+from llmchat.catalog.v1.model_config_pb2 import MODEL_PROVIDER_ECHO, MODEL_PROVIDER_EXTERNAL, ModelConfig
 from llmchat.messages.stored.v1.stream_pb2 import Chunk
 from llmchat.messages.v1.message_pb2 import Message
 from llmchat.messages.v1.messages_service_pb2 import BUSY_POLICY_ENQUEUE, BusyPolicy, SendMessageRequest
@@ -29,12 +30,14 @@ from libs.common.events.outbox import Outbox
 from libs.common.failpoints import Failpoints
 from libs.common.store.memory import MemoryStore
 from libs.common.store.port import Query, Store
+from services.messages.appending import Appending
 from services.messages.collections import CHUNKS, COLLECTIONS, MESSAGES
 from services.messages.defaults import Defaults
 from services.messages.external import ExternalAnswers
 from services.messages.generations import Generations
 from services.messages.hub import Hub
 from services.messages.models import Models
+from services.messages.providers.external import ExternalProvider
 from services.messages.providers.port import Health, Prompt, Usage
 from services.messages.rules import has_ended
 from services.messages.sending import Sending
@@ -47,6 +50,8 @@ LEASE_SECONDS = 0.1
 LEASE = int(LEASE_SECONDS * 1000)
 # Seconds that an answer may wait for who writes it outside.
 PATIENCE = 60
+# The model whose answers are written outside.
+OUTSIDE = "outside"
 DAY = 24 * 3600 * 1000
 _ANNA = Call(method="/SendMessage", caller=Caller(user_id="anna"))
 
@@ -103,7 +108,8 @@ class Replica:
         self.model = ToldModel()
         self.documents = installation.documents_over(store)
         outbox = Outbox("messages", self.documents, installation.bus, replica=name)
-        models = Models(_Catalog(), {MODEL_PROVIDER_ECHO: self.model})  # type: ignore[arg-type]
+        providers = {MODEL_PROVIDER_ECHO: self.model, MODEL_PROVIDER_EXTERNAL: ExternalProvider()}
+        models = Models(_Catalog(), providers)  # type: ignore[arg-type]
         self.hub = Hub(64, installation.bus)
         waiting = Changes(installation.bus, "external_answers", watchdog)
         external = ExternalAnswers(self.documents, waiting, patience=PATIENCE, lease_seconds=LEASE_SECONDS)
@@ -124,14 +130,19 @@ class Replica:
         defaults = Defaults(_Users(), _Threads(), live_config())  # type: ignore[arg-type]
         self.sending = Sending(self.documents, models, defaults, self.generations, limits)
         self.streams = Streams(self.documents, self.hub, self.generations, watchdog)
+        self.appending = Appending(self.documents, models, self.generations, external, waiting, PATIENCE)
         self._looking = asyncio.create_task(self.generations.run())
 
     async def ask(
-        self, thread_id: str = "thread_1", busy_policy: BusyPolicy = BUSY_POLICY_ENQUEUE, request_id: str = ""
+        self,
+        thread_id: str = "thread_1",
+        busy_policy: BusyPolicy = BUSY_POLICY_ENQUEUE,
+        request_id: str = "",
+        model_id: str = "told",
     ) -> str:
-        """The id of the answer, which this replica writes as soon as it is its turn."""
+        """The id of the answer, which this replica writes as soon as it is its turn; those of `OUTSIDE` are claimed."""
         request = SendMessageRequest(
-            thread_id=thread_id, model_id="told", content="?", busy_policy=busy_policy, request_id=request_id
+            thread_id=thread_id, model_id=model_id, content="?", busy_policy=busy_policy, request_id=request_id
         )
         return (await self.sending.send(_ANNA, request)).message_id
 
@@ -247,10 +258,11 @@ def said(answer: Message) -> list[str]:
 
 
 class _Catalog:
-    """A stand-in for the catalog service: one model."""
+    """A stand-in for the catalog service: a model that is told what to say, and one that is written outside."""
 
-    async def GetModel(self, request: object) -> ModelConfig:  # noqa: N802 # the RPC's name
-        model = ModelConfig(id="told", provider=MODEL_PROVIDER_ECHO)
+    async def GetModel(self, request: GetModelRequest) -> ModelConfig:  # noqa: N802 # the RPC's name
+        provider = MODEL_PROVIDER_EXTERNAL if request.id == OUTSIDE else MODEL_PROVIDER_ECHO
+        model = ModelConfig(id=request.id, provider=provider)
         model.specs.context_length = 1000
         model.status.is_available = True
         return model
