@@ -13,6 +13,7 @@ from llmchat.messages.v1.messages_service_pb2_grpc import MessagesServiceStub
 from llmchat.operations.v1.operation_pb2 import Operation, OperationResult
 
 from libs.common.rpc.channels import Channels
+from services.operations.asking import limit_the_next_call
 from services.operations.worker import Report, Work
 
 
@@ -36,7 +37,9 @@ def model_loading(channels: Channels) -> Work:
                 if percent > reported:
                     reported = percent
                     await report(percent)
+        limit_the_next_call()
         model = await catalog.GetModel(GetModelRequest(id=operation.model_id))
+        limit_the_next_call()
         await catalog.GetProviderHealth(GetProviderHealthRequest(provider=model.provider, now=True))
         return OperationResult(model_used=operation.model_id)
 

@@ -11,7 +11,7 @@ from llmchat.operations.v1.operation_pb2 import Operation, OperationResult
 
 from libs.common.rpc.channels import Channels
 from libs.common.settings import SERVICES
-from services.operations.asking import asking
+from services.operations.asking import asking, limit_the_next_call
 from services.operations.worker import Report, Work
 
 # The parameter that names the one service whose documents are brought up to date.
@@ -57,6 +57,7 @@ def data_migration(channels: Channels) -> Work:
         wanted = str(operation.parameters[SERVICE]) if SERVICE in operation.parameters else ""
         plan: dict[tuple[str, str], int] = {}
         for service in [wanted] if wanted else SERVICES:
+            limit_the_next_call()
             with asking(service):
                 answer = await stubs[service].PlanMigration(PlanMigrationRequest(service=service))
             plan.update({(service, one.collection): one.documents for one in answer.collections})
@@ -70,6 +71,7 @@ def data_migration(channels: Channels) -> Work:
                 place = replace(place, service=service, collection=collection, after_id="")
             while True:
                 request = MigratePageRequest(service=service, collection=collection, after_id=place.after_id)
+                limit_the_next_call()
                 with asking(service):
                     page = await stubs[service].MigratePage(request)
                 place = replace(place, read=place.read + page.read, rewritten=place.rewritten + page.rewritten)
