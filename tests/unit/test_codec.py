@@ -56,8 +56,11 @@ def test_a_thread_as_a_document() -> None:
         },
         "totalMessages": 2**53 + 1,
         "activeModels": ["gpt-5"],
-        "settings": {"isArchived": False, "isPinned": False, "tags": ["work"], "color": ""},
+        "settings": {"isArchived": False, "isPinned": False, "tags": ["work"], "color": "", "systemPrompt": ""},
         "hasTitle": False,
+        "rank": 0,
+        "importedFrom": "",
+        "totalCostNanos": 0,
         "etag": "",
         "schemaVersion": 1,
     }

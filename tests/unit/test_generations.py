@@ -69,12 +69,16 @@ async def documents() -> Documents:
 @pytest.fixture
 async def generations(documents: Documents) -> AsyncIterator[Generations]:
     models = Models(StandInCatalog(), {MODEL_PROVIDER_ECHO: EndlessProvider()})  # type: ignore[arg-type]
-    outbox = Outbox("messages", documents, InProcessBus(), replica="me")
+    outbox = outbox_of(documents)
     waiting = Changes(InProcessBus(), "external_answers", 1)
     external = ExternalAnswers(documents, waiting, patience=300, lease_seconds=10)
     generations = Generations(documents, outbox, Hub(8), models, external, replica="me", linger=0, lease_seconds=10)
     yield generations
     await generations.close()
+
+
+def outbox_of(documents: Documents) -> Outbox:
+    return Outbox("messages", documents, InProcessBus(), replica="me")
 
 
 async def begin(documents: Documents) -> Message:
@@ -121,12 +125,16 @@ async def test_a_deletion_leaves_nothing_of_an_answer_that_was_about_to_start(
     documents: Documents, generations: Generations
 ) -> None:
     answer = await begin(documents)
-    event = ThreadDeleted(thread_id=THREAD, user_id="anna")
+    event, outbox = ThreadDeleted(thread_id=THREAD, user_id="anna"), outbox_of(documents)
 
     async def delete() -> None:
-        progress: str | None = ""
-        while progress is not None:
-            progress = await documents.unit(lambda unit, at=progress: remove_thread(unit, generations, event, at))  # type: ignore[misc]
+        progress = ""
+
+        async def step(unit: Unit) -> str | None:
+            return await remove_thread(unit, generations, outbox, event, progress)
+
+        while (following := await documents.unit(step)) is not None:
+            progress = following
 
     deleting = asyncio.create_task(delete())
     for _ in range(10):

@@ -78,7 +78,7 @@ def test_a_method_is_read_from_its_proto() -> None:
     assert get.request is threads_pb2.GetThreadRequest
     assert not get.server_streaming
     assert (get.resource, get.action) == ("thread", "read")
-    assert list(get.policy.services) == ["messages"]
+    assert list(get.policy.services) == ["messages", "operations"]
     assert list(methods["SetGeneratedTitle"].policy.services) == ["operations"]
 
 
