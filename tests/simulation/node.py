@@ -52,8 +52,8 @@ class Node(Machine, Process):
         self.context.run(MACHINE.set, self)
         bus: Bus = InProcessBus() if place.alone else SimulatedBus(simulation, simulation.wire, self)
         settings = _settings("memory://" if place.alone else "redis://simulated")
-        self.context.run(Process.__init__, self, settings, bus, _KEYS, self.now, AsyncExitStack())
-        self.replica = self.name
+        stack = AsyncExitStack()
+        self.context.run(Process.__init__, self, settings, bus, _KEYS, self.now, stack, replica=self.name)
 
     @property
     def simulated_server(self) -> SimulatedServer:
