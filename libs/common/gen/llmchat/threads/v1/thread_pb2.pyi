@@ -25,7 +25,7 @@ MODEL_USAGE_STATUS_ARCHIVED: ModelUsageStatus
 MODEL_USAGE_STATUS_ERROR: ModelUsageStatus
 
 class Thread(_message.Message):
-    __slots__ = ("id", "user_id", "title", "created_at", "updated_at", "models", "total_messages", "active_models", "settings", "has_title", "sharing", "changed_at", "rank", "expires_at", "imported_from", "total_cost_nanos", "etag", "schema_version")
+    __slots__ = ("id", "user_id", "title", "created_at", "updated_at", "models", "total_messages", "active_models", "settings", "has_title", "sharing", "changed_at", "rank", "expires_at", "imported_from", "is_importing", "total_cost_nanos", "etag", "schema_version")
     class ModelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -48,6 +48,7 @@ class Thread(_message.Message):
     RANK_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     IMPORTED_FROM_FIELD_NUMBER: _ClassVar[int]
+    IS_IMPORTING_FIELD_NUMBER: _ClassVar[int]
     TOTAL_COST_NANOS_FIELD_NUMBER: _ClassVar[int]
     ETAG_FIELD_NUMBER: _ClassVar[int]
     SCHEMA_VERSION_FIELD_NUMBER: _ClassVar[int]
@@ -66,10 +67,11 @@ class Thread(_message.Message):
     rank: int
     expires_at: _timestamp_pb2.Timestamp
     imported_from: str
+    is_importing: bool
     total_cost_nanos: int
     etag: str
     schema_version: int
-    def __init__(self, id: _Optional[str] = ..., user_id: _Optional[str] = ..., title: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., models: _Optional[_Mapping[str, ModelUsage]] = ..., total_messages: _Optional[int] = ..., active_models: _Optional[_Iterable[str]] = ..., settings: _Optional[_Union[ThreadSettings, _Mapping]] = ..., has_title: _Optional[bool] = ..., sharing: _Optional[_Union[ThreadSharing, _Mapping]] = ..., changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., rank: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., imported_from: _Optional[str] = ..., total_cost_nanos: _Optional[int] = ..., etag: _Optional[str] = ..., schema_version: _Optional[int] = ...) -> None: ...
+    def __init__(self, id: _Optional[str] = ..., user_id: _Optional[str] = ..., title: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., updated_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., models: _Optional[_Mapping[str, ModelUsage]] = ..., total_messages: _Optional[int] = ..., active_models: _Optional[_Iterable[str]] = ..., settings: _Optional[_Union[ThreadSettings, _Mapping]] = ..., has_title: _Optional[bool] = ..., sharing: _Optional[_Union[ThreadSharing, _Mapping]] = ..., changed_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., rank: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., imported_from: _Optional[str] = ..., is_importing: _Optional[bool] = ..., total_cost_nanos: _Optional[int] = ..., etag: _Optional[str] = ..., schema_version: _Optional[int] = ...) -> None: ...
 
 class ModelUsage(_message.Message):
     __slots__ = ("message_count", "last_message_at", "summary", "summary_updated_at", "summary_tokens", "last_temperature", "total_tokens_used", "status")

@@ -170,14 +170,17 @@ class ThreadsServiceServicer:
 
     def ImportThreads(self, request_iterator, context):
         """Takes over conversations from an export of ChatGPT or Claude: `begin`, then the file in pieces. What was imported before is left as it is, so that
-        an import that broke is simply made again.
+        an import that broke is simply made again. A file that is none of its format is INVALID_ARGUMENT, with where, before anything is taken over; what
+        one conversation is refused for is told with it. Of messages the texts are taken over, without the characters that no text may hold; those that
+        have none are left out, as are the system's and tools', and what follows them follows what they follow.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportThreads(self, request, context):
-        """The caller's threads with all their messages and branches, as a file in pieces that ImportThreads takes.
+        """The caller's threads with their messages, as a file in pieces that ImportThreads takes: all branches for ChatGPT's format, what lists show for
+        Claude's, which knows none. Answers that have not ended are left out, and so are messages without a text.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -53,10 +53,14 @@ class ThreadsServiceStub:
     """Deletes the caller's threads beyond the newest `keep`, or shows which they would be. Pinned and shared ones stay and do not count."""
     ImportThreads: _grpc.StreamUnaryMultiCallable[_threads_service_pb2.ImportThreadsRequest, _threads_service_pb2.ImportThreadsResponse]
     """Takes over conversations from an export of ChatGPT or Claude: `begin`, then the file in pieces. What was imported before is left as it is, so that
-    an import that broke is simply made again.
+    an import that broke is simply made again. A file that is none of its format is INVALID_ARGUMENT, with where, before anything is taken over; what
+    one conversation is refused for is told with it. Of messages the texts are taken over, without the characters that no text may hold; those that
+    have none are left out, as are the system's and tools', and what follows them follows what they follow.
     """
     ExportThreads: _grpc.UnaryStreamMultiCallable[_threads_service_pb2.ExportThreadsRequest, _threads_service_pb2.ExportThreadsResponse]
-    """The caller's threads with all their messages and branches, as a file in pieces that ImportThreads takes."""
+    """The caller's threads with their messages, as a file in pieces that ImportThreads takes: all branches for ChatGPT's format, what lists show for
+    Claude's, which knows none. Answers that have not ended are left out, and so are messages without a text.
+    """
     WatchThreads: _grpc.UnaryStreamMultiCallable[_threads_service_pb2.WatchThreadsRequest, _threads_service_pb2.ThreadChange]
     """The caller's threads as they change: first those with the newest activity, then `synced`, then every change as it happens, on
     whichever replica. Each thread is told at each revision once at most, in order, and in the end as it is; quick changes may be told as the last
@@ -92,10 +96,14 @@ class ThreadsServiceAsyncStub(ThreadsServiceStub):
     """Deletes the caller's threads beyond the newest `keep`, or shows which they would be. Pinned and shared ones stay and do not count."""
     ImportThreads: _aio.StreamUnaryMultiCallable[_threads_service_pb2.ImportThreadsRequest, _threads_service_pb2.ImportThreadsResponse]  # type: ignore[assignment]
     """Takes over conversations from an export of ChatGPT or Claude: `begin`, then the file in pieces. What was imported before is left as it is, so that
-    an import that broke is simply made again.
+    an import that broke is simply made again. A file that is none of its format is INVALID_ARGUMENT, with where, before anything is taken over; what
+    one conversation is refused for is told with it. Of messages the texts are taken over, without the characters that no text may hold; those that
+    have none are left out, as are the system's and tools', and what follows them follows what they follow.
     """
     ExportThreads: _aio.UnaryStreamMultiCallable[_threads_service_pb2.ExportThreadsRequest, _threads_service_pb2.ExportThreadsResponse]  # type: ignore[assignment]
-    """The caller's threads with all their messages and branches, as a file in pieces that ImportThreads takes."""
+    """The caller's threads with their messages, as a file in pieces that ImportThreads takes: all branches for ChatGPT's format, what lists show for
+    Claude's, which knows none. Answers that have not ended are left out, and so are messages without a text.
+    """
     WatchThreads: _aio.UnaryStreamMultiCallable[_threads_service_pb2.WatchThreadsRequest, _threads_service_pb2.ThreadChange]  # type: ignore[assignment]
     """The caller's threads as they change: first those with the newest activity, then `synced`, then every change as it happens, on
     whichever replica. Each thread is told at each revision once at most, in order, and in the end as it is; quick changes may be told as the last
@@ -182,7 +190,9 @@ class ThreadsServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_threads_service_pb2.ImportThreadsResponse, _abc.Awaitable[_threads_service_pb2.ImportThreadsResponse]]:
         """Takes over conversations from an export of ChatGPT or Claude: `begin`, then the file in pieces. What was imported before is left as it is, so that
-        an import that broke is simply made again.
+        an import that broke is simply made again. A file that is none of its format is INVALID_ARGUMENT, with where, before anything is taken over; what
+        one conversation is refused for is told with it. Of messages the texts are taken over, without the characters that no text may hold; those that
+        have none are left out, as are the system's and tools', and what follows them follows what they follow.
         """
 
     @_abc_1.abstractmethod
@@ -191,7 +201,9 @@ class ThreadsServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _threads_service_pb2.ExportThreadsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_threads_service_pb2.ExportThreadsResponse], _abc.AsyncIterator[_threads_service_pb2.ExportThreadsResponse]]:
-        """The caller's threads with all their messages and branches, as a file in pieces that ImportThreads takes."""
+        """The caller's threads with their messages, as a file in pieces that ImportThreads takes: all branches for ChatGPT's format, what lists show for
+        Claude's, which knows none. Answers that have not ended are left out, and so are messages without a text.
+        """
 
     @_abc_1.abstractmethod
     def WatchThreads(

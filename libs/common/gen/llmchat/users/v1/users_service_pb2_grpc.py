@@ -266,8 +266,8 @@ class UsersServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetUserSettings(self, request, context):
-        """What the user that the service acts for has set: what is by default is left out, and so is everything of one who has no account. For the messages
-        service alone.
+        """What the user that the service acts for has set: what is by default is left out, and so is everything of one who has no account. For the services of
+        messages and threads.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -71,8 +71,8 @@ class UsersServiceStub:
     ResolveProviderKey: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.ResolveProviderKeyRequest, _users_service_pb2.ResolveProviderKeyResponse]
     """The key by which the user that the service acts for talks to a provider. For the messages service alone."""
     GetUserSettings: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.GetUserSettingsRequest, _user_pb2.UserSettings]
-    """What the user that the service acts for has set: what is by default is left out, and so is everything of one who has no account. For the messages
-    service alone.
+    """What the user that the service acts for has set: what is by default is left out, and so is everything of one who has no account. For the services of
+    messages and threads.
     """
     ReportProviderKey: _grpc.UnaryUnaryMultiCallable[_users_service_pb2.ReportProviderKeyRequest, _empty_pb2.Empty]
     """That a provider has refused a key: it is shown as not valid until another one is stored. For the messages service alone."""
@@ -133,8 +133,8 @@ class UsersServiceAsyncStub(UsersServiceStub):
     ResolveProviderKey: _aio.UnaryUnaryMultiCallable[_users_service_pb2.ResolveProviderKeyRequest, _users_service_pb2.ResolveProviderKeyResponse]  # type: ignore[assignment]
     """The key by which the user that the service acts for talks to a provider. For the messages service alone."""
     GetUserSettings: _aio.UnaryUnaryMultiCallable[_users_service_pb2.GetUserSettingsRequest, _user_pb2.UserSettings]  # type: ignore[assignment]
-    """What the user that the service acts for has set: what is by default is left out, and so is everything of one who has no account. For the messages
-    service alone.
+    """What the user that the service acts for has set: what is by default is left out, and so is everything of one who has no account. For the services of
+    messages and threads.
     """
     ReportProviderKey: _aio.UnaryUnaryMultiCallable[_users_service_pb2.ReportProviderKeyRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """That a provider has refused a key: it is shown as not valid until another one is stored. For the messages service alone."""
@@ -282,8 +282,8 @@ class UsersServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _users_service_pb2.GetUserSettingsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_user_pb2.UserSettings, _abc.Awaitable[_user_pb2.UserSettings]]:
-        """What the user that the service acts for has set: what is by default is left out, and so is everything of one who has no account. For the messages
-        service alone.
+        """What the user that the service acts for has set: what is by default is left out, and so is everything of one who has no account. For the services of
+        messages and threads.
         """
 
     @_abc_1.abstractmethod
