@@ -8,22 +8,21 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 
 from llmchat.catalog.v1.model_config_pb2 import MODEL_PROVIDER_EXTERNAL
-from llmchat.messages.v1.message_pb2 import MESSAGE_STATUS_PENDING, Message
+from llmchat.messages.v1.message_pb2 import Message
 
 from libs.common.clock import milliseconds
 from libs.common.context import Call, Caller, current_call, enter_call
 from libs.common.documents.documents import Documents
-from libs.common.documents.system import LEASES
 from libs.common.documents.unit import Unit
 from libs.common.errors import DomainError
 from libs.common.events.bus import Bus
 from libs.common.events.outbox import Outbox
 from libs.common.failpoints import Failpoints
-from libs.common.store.port import Cursor, Query
+from services.messages.abandoned import Abandoned
 from services.messages.chunks import read_tokens
 from services.messages.collections import EXTERNAL_ANSWERS, MESSAGES
 from services.messages.endings import begin_answer, clean_up, end_answer, hand_over
-from services.messages.external import UNCLAIMED, ExternalAnswers, is_written_by
+from services.messages.external import ExternalAnswers, is_written_by
 from services.messages.generation import CANCELLED, INTERRUPTED, LEFT, TAKEN_OVER, Generation, Outcome, failure
 from services.messages.hints import Hints
 from services.messages.history import build_context
@@ -37,7 +36,6 @@ from services.messages.summaries import want_summary
 _log = logging.getLogger(__name__)
 # Seconds.
 _ABOUT_TO_START = 0.005
-_LEASES_A_LOOK = 50
 
 
 class Generations:
@@ -92,6 +90,9 @@ class Generations:
             replica=replica,
             exclusive=bus is None,
             lease_seconds=lease_seconds,
+        )
+        self._abandoned = Abandoned(
+            documents, self._takeover, external, self.begin, partial(self._end, only_abandoned=True)
         )
         self._running = Running()
         self._background: set[asyncio.Task[None]] = set()
@@ -182,7 +183,7 @@ class Generations:
         async with asyncio.TaskGroup() as tasks, self._hints.heard(self._hear):
             tasks.create_task(self._running.renew_forever(self._lease_seconds / 3))
             while True:
-                await self._take_up_abandoned()
+                await self._abandoned.take_up_all(self.take_up)
                 await asyncio.sleep(self._lease_seconds / 3)
 
     async def prepare_to_stop(self) -> None:
@@ -304,59 +305,19 @@ class Generations:
                 clean = await self._documents.unit(lambda unit: clean_up(unit, message_id))
         return ended
 
-    async def _take_up_abandoned(self) -> None:
-        after = None
-        while True:
-            query = Query.where(LEASES, order="expires_at", after=after, limit=_LEASES_A_LOOK)
-            abandoned = [one for one in await self._documents.query(query) if self._takeover.is_abandoned(one)]
-            await asyncio.gather(*(self.take_up(one.id) for one in abandoned))
-            if len(abandoned) < _LEASES_A_LOOK:
-                return
-            after = Cursor(milliseconds(abandoned[-1].expires_at), abandoned[-1].id)
-
     def _hear(self, message_id: str) -> None:
         generation = self._running.find(message_id)
         self._in_background(self.take_up(message_id) if generation is None else self._running.renew(generation))
 
     async def take_up(self, message_id: str) -> None:
-        """Begins what was handed over, seals what was left, gives back what no word was said of; nothing where another
-        replica was faster.
-        """
-        if self.runs(message_id) or self._stops_at is not None:
-            return
-        try:
-            outcome = await self._begin_or_give_back(message_id)
-            if outcome is not None:
-                await self._end(message_id, outcome, only_abandoned=True)
-        except DomainError as error:
-            _log.warning("%s, which its process left, could not be taken up: %s", message_id, error.text)
+        """Goes on with an answer whose writer has left it, or ends it, unless it runs here or this process stops."""
+        if not self.runs(message_id) and self._stops_at is None:
+            await self._abandoned.take_up(message_id)
 
     def _in_background(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
-
-    async def _begin_or_give_back(self, message_id: str) -> Outcome | None:
-        """How the answer is to end; None where it is not to."""
-
-        async def work(unit: Unit) -> Outcome | None:
-            answer = await unit.find(MESSAGES, message_id)
-            lease = await unit.find(LEASES, message_id)
-            if answer is None or lease is None:
-                return INTERRUPTED
-            is_pending = answer.status == MESSAGE_STATUS_PENDING
-            external = await unit.find(EXTERNAL_ANSWERS, message_id)
-            if external is None:
-                if not is_pending:
-                    return INTERRUPTED
-                await self.begin(unit, answer)
-            elif self._takeover.is_abandoned(lease):
-                if is_pending:
-                    return UNCLAIMED
-                return None if await self._external.release(unit, external, answer) else INTERRUPTED
-            return None
-
-        return await self._documents.unit(work)
 
 
 def _act_for(answer: Message) -> None:
