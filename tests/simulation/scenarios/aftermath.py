@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
+from google.protobuf.message import Message as AnyMessage
 from llmchat.messages.v1.message_pb2 import ROLE_ASSISTANT
 from llmchat.operations.stored.v1.system_pb2 import RemovedTotals
 from llmchat.operations.v1.operation_pb2 import OPERATION_STATUS_COMPLETED
 from llmchat.threads.v1.thread_pb2 import Thread
 
 from libs.common.documents.system import LEASES
-from libs.common.store.port import Delete, Write
+from libs.common.store.port import CollectionSpec, Delete, Write
 from services.messages.collections import MESSAGES
 from services.operations.collections import OPERATIONS, SYSTEM
 from services.threads.collections import THREADS
 from services.users.collections import USERNAMES, USERS
+from tests.integration.recount import Recount
 from tests.simulation.client import Reader
 from tests.simulation.house import House
 from tests.simulation.orphans import orphans
@@ -26,6 +29,8 @@ from tests.simulation.scenarios.answers import (
     is_complete_answer,
 )
 from tests.simulation.simulation import Simulation
+
+M = TypeVar("M", bound=AnyMessage)
 
 
 class Inhabitant:
@@ -93,9 +98,15 @@ class Aftermath:
         for one in self._inhabitants:
             (self._check_gone if one.is_leaving else self._check_there)(one)
         self._removed.check(len([one for one in self._inhabitants if one.is_leaving]))
+        keepers = [one.user_id for one in self._inhabitants if not (one.deleting or one.is_leaving)]
+        for wrong in Recount(self._read).wrong(keepers):
+            simulation.violate(wrong)
         self._check_models()
         working = simulation.engine("operations").all(LEASES)
         simulation.require(not working, f"all operations have ended, and leases are left: {working}")
+
+    def _read(self, service: str, spec: CollectionSpec[M], /) -> list[M]:
+        return self._simulation.engine(service).all(spec)
 
     def _check_gone(self, one: Inhabitant) -> None:
         engine = self._simulation.engine("users")
