@@ -126,6 +126,7 @@ async def test_everything_of_a_person_is_in_it_as_it_is_stored(house: House, ada
     lines = [line for line in lines if line["collection"] != "audit_logs"]
     assert Counter((line["service"], line["collection"]) for line in lines) == {
         ("users", "users"): 1,
+        ("users", "usages"): 1,
         ("users", "identities"): 1,
         ("users", "sessions"): 1,
         ("users", "access_keys"): 1,

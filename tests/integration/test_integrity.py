@@ -263,7 +263,7 @@ async def test_only_an_administrator_checks(house: House, life: Life) -> None:
 
 async def test_only_the_operations_service_reads_references(house: House, life: Life) -> None:
     tokens = house.process.tokens
-    scan = ScanReferencesRequest(service="threads")
+    scan = ScanReferencesRequest(service="threads", collection="threads")
     find = FindMissingRequest(service="threads", kind="thread", ids=[life.thread_id, "gone"])
     async with stubs(house.process, IntegrityServiceStub) as sign:
         for token, _ in (

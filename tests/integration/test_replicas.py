@@ -147,7 +147,7 @@ async def test_viewers_that_change_replicas_at_every_drop(houses: Houses, anna: 
         return seen.text
 
     texts = await asyncio.gather(*(move_about(number) for number in range(len(replies))))
-    assert sorted(texts) == sorted("".join(reply.pieces) for reply in replies)
+    assert sorted(texts) == sorted(reply.text for reply in replies)
 
 
 async def test_cancelled_from_the_other(anna: Anna, openai: StandInOpenAI) -> None:

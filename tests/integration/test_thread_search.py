@@ -46,12 +46,15 @@ async def people(process: Process) -> AsyncIterator[list[SignedIn]]:
 
 
 async def open_thread(person: SignedIn, title: str, **settings: Any) -> Thread:
-    return await person.CreateThread(CreateThreadRequest(title=title, settings=ThreadSettings(**settings)))
+    request = CreateThreadRequest(title=title, settings=ThreadSettings(**settings))
+    created: Thread = await person.CreateThread(request)
+    return created
 
 
 async def change(person: SignedIn, thread: Thread, *paths: str, **settings: Any) -> Thread:
     changed = Thread(id=thread.id, settings=ThreadSettings(**settings))
-    return await person.UpdateThread(UpdateThreadRequest(thread=changed, update_mask=FieldMask(paths=paths)))
+    updated: Thread = await person.UpdateThread(UpdateThreadRequest(thread=changed, update_mask=FieldMask(paths=paths)))
+    return updated
 
 
 async def titles(person: SignedIn, **asked: Any) -> list[str]:

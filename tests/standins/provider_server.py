@@ -63,6 +63,11 @@ class Reply:
     error: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def text(self) -> str:
+        """All that the reply says."""
+        return "".join(piece for piece in (*self.pieces, *self.held) if isinstance(piece, str))
+
 
 class Wire(ABC):
     """One reply in its maker's format. `torn` is how a line begins."""

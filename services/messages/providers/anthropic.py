@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncGenerator, Sequence
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 import anthropic
 import httpx2
@@ -141,10 +141,16 @@ def _messages(turns: Sequence[Turn]) -> list[MessageParam]:
             continue
         if not messages or messages[-1]["role"] != turn.role:
             texts = []
-            messages.append({"role": turn.role, "content": ""})
+            messages.append(_empty(turn.role))
         texts.append(turn.text)
         messages[-1]["content"] = "\n\n".join(texts)
     return messages
+
+
+def _empty(role: Literal["user", "assistant"]) -> MessageParam:
+    if role == "user":
+        return {"role": "user", "content": ""}
+    return {"role": "assistant", "content": ""}
 
 
 def _provider_error(error: Exception) -> ProviderError:
