@@ -75,7 +75,7 @@ class Callers:
         self._worker = worker
         self._ids: dict[str, str] = {}
         self._credentials: dict[str, str] = {}
-        self._services = {_of_service(name): name for name in SERVICES}
+        self._services = {_of_service(name): name for name in (*SERVICES, "generator")}
         # By caller and user: the token, and when another one is due.
         self._service_tokens: dict[tuple[str, str], tuple[str, float]] = {}
         self._recovering = asyncio.Lock()

@@ -19,6 +19,9 @@ from tests.fuzz.values import Rules, rules_of
 # What would end the run or make it another one: always one of these.
 _FIXED: dict[str, Sequence[str | int]] = {
     "llmchat.catalog.v1.DeprecateModelRequest.id": ("gpt-5.1", "o3", "claude-3.5-sonnet", "no-such-model"),
+    "llmchat.catalog.v1.RemoveModelRequest.id": ("gpt-5.1", "o3", "claude-3.5-sonnet", "no-such-model"),
+    "llmchat.catalog.v1.ModelConfig.id": ("made-1", "made-2", "made-3", "Made up", ""),
+    "llmchat.operations.v1.SystemFeatures.user_registration": (1,),
     **{
         f"llmchat.operations.v1.SystemLimits.{limit}": (0, -1, 10**6, 2**62)
         for limit in (
@@ -33,7 +36,8 @@ _FIXED: dict[str, Sequence[str | int]] = {
 _PATHS = (
     "title", "display_name", "settings", "settings.tags", "settings.is_pinned", "settings.theme", "settings.color",
     "settings.default_temperature", "settings.system_prompt", "limits", "limits.max_open_streams", "id", "etag",
-    "models",
+    "models", "settings.temperature", "expires_at", "features.streaming", "features.summarization", "defaults",
+    "defaults.model", "defaults.temperature",
 )  # fmt: skip
 # How the makers' keys begin.
 _KEY_FORMS = ("sk-ant-", "sk-proj-", "AQ.")

@@ -34,6 +34,8 @@ _WEIGHTS = {
 _CONCURRENCY = 48
 _REMEMBERED = 200
 _MOST_FAILURES = 20
+# What grpc.aio's client says, instead of the status that it was given, where a stream is refused while it still sends.
+_OF_THE_CLIENT = "Internal error from Core"
 _LARGE = 50_000
 
 
@@ -165,6 +167,8 @@ class _Worker:
     ) -> None:
         cancelled = call.cancelled()
         code = StatusCode.CANCELLED if cancelled else await call.code()
+        if method.client_streaming and await call.details() == _OF_THE_CLIENT:
+            code = StatusCode.CANCELLED
         self._report.statuses[method.path, code.name] += 1
         if code in BUGS:
             details = await call.details()
