@@ -31,6 +31,9 @@ from libs.common.access.limits import CountedLimits
 from libs.common.access.live_config import LiveConfig
 from libs.common.access.open import open_counts
 from libs.common.access.revocation_feed import FollowedRevocations
+from libs.common.caching.answers import Answers
+from libs.common.caching.open import open_cache
+from libs.common.caching.port import Cache
 from libs.common.clock import Clock, wall_clock
 from libs.common.context import Verified
 from libs.common.crypto.keys import KeyRing
@@ -40,6 +43,7 @@ from libs.common.documents.documents import Documents
 from libs.common.documents.pages import PageTokens
 from libs.common.documents.retention import Retention
 from libs.common.documents.system import SYSTEM_COLLECTIONS
+from libs.common.documents.unit import Unit
 from libs.common.errors import Invalid, Unavailable
 from libs.common.events.bus import Bus
 from libs.common.events.calls import CallsTold
@@ -54,7 +58,7 @@ from libs.common.folder import hold_folder
 from libs.common.integrity.references import References
 from libs.common.integrity.service import IntegrityService
 from libs.common.migrations.declaration import Migration
-from libs.common.migrations.service import MigrationsService
+from libs.common.migrations.service import MigrationsService, untold
 from libs.common.personal_data.declaration import PersonalSpec
 from libs.common.personal_data.service import PersonalDataService
 from libs.common.rpc.channels import Channels
@@ -66,6 +70,7 @@ from libs.common.settings import SERVICES, Settings
 from libs.common.store.open import folder_of, open_store
 from libs.common.store.port import CollectionSpec
 from libs.common.telemetry.exposition import exposed
+from libs.common.telemetry.lookups import Lookups
 from libs.common.telemetry.metered_bus import MeteredBus
 from libs.common.telemetry.metrics import Metrics
 from libs.common.telemetry.store_timings import StoreTimings
@@ -97,6 +102,7 @@ class Process:
         replica: str,
         serves: Collection[str] = SERVICES,
         counts: Counts | None = None,
+        cache: Cache | None = None,
         tracing: Tracing | None = None,
     ) -> None:
         self.settings = settings
@@ -105,6 +111,8 @@ class Process:
         self.clock = clock
         self.stack = stack
         self.metrics = Metrics()
+        # None: reads go to the store.
+        self.cache = cache
         self._tracing = tracing
         # Where they are read; empty: nowhere.
         self.metrics_address = ""
@@ -187,9 +195,22 @@ class Process:
         """Has what the service holds of a person given to their export."""
         self._personal_data.add(service, documents, specs)
 
-    def migrations(self, service: str, documents: Documents, migrations: Sequence[Migration[Any]]) -> None:
-        """Has the service's documents of earlier versions brought up to date when an administrator asks for it."""
-        self._migrations.add(service, documents, migrations)
+    def migrations(
+        self,
+        service: str,
+        documents: Documents,
+        migrations: Sequence[Migration[Any]],
+        rewriting: Callable[[Unit, Any], None] = untold,
+    ) -> None:
+        """Has the service's documents of earlier versions brought up to date when an administrator asks for it.
+
+        `rewriting` is told of each of them in the unit that rewrites it.
+        """
+        self._migrations.add(service, documents, migrations, rewriting)
+
+    def answers(self, kind: str, seconds: int) -> Answers:
+        """The answers to a kind of request, remembered for some seconds at most where this process has a cache."""
+        return Answers(self.cache, kind, seconds, Lookups(self.metrics, kind))
 
     def channels(self, service: str) -> Channels:
         """Stubs of the other services, for calls in the name of `service`; one that is served here is called here."""
@@ -317,6 +338,7 @@ async def open_process(
             stack.enter_context(hold_folder(folder, exclusive=not is_shared(settings.bus_url)))
         bus = await stack.enter_async_context(open_bus(settings.bus_url))
         counts = await stack.enter_async_context(open_counts(settings.bus_url))
+        cache = await stack.enter_async_context(open_cache(settings.bus_url, shared=settings.shared_cache))
         replica = f"{socket.gethostname()}.{str(ULID()).lower()}"
         served = "+".join(bootstraps) if len(bootstraps) < len(SERVICES) else "embedded"
         traces = open_tracing(settings.otlp_endpoint, served, replica, settings.traced_part)
@@ -329,6 +351,7 @@ async def open_process(
             replica=replica,
             serves=bootstraps,
             counts=counts,
+            cache=cache,
             tracing=await stack.enter_async_context(traces),
         )
         for bootstrap in bootstraps.values():

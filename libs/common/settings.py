@@ -25,6 +25,11 @@ class Settings(BaseSettings):
         repr=False,
         description="What carries hints between processes: `redis://HOST:PORT`, or `memory://` for one process alone.",
     )
+    shared_cache: bool = Field(
+        default=False,
+        description="Whether processes that share a bus remember lists of threads and models in its Redis: for a store"
+        " that is farther away. One process alone remembers them in any case.",
+    )
     users_address: str = Field(default="", description=_ADDRESS.format("users"))
     threads_address: str = Field(default="", description=_ADDRESS.format("threads"))
     messages_address: str = Field(default="", description=_ADDRESS.format("messages"))

@@ -20,6 +20,9 @@ from services.catalog.service import CatalogService
 from services.catalog.settings import CatalogSettings
 from services.catalog.shown import RememberedHealths
 
+# For which models and lists of them are remembered at most: they are forgotten once one changes.
+_FRESH_SECONDS = 1800
+
 
 async def bootstrap(process: Process) -> None:
     """Adds the models that the catalog lacks, then serves them and looks after their makers' health."""
@@ -27,14 +30,16 @@ async def bootstrap(process: Process) -> None:
     documents = await process.documents("catalog", COLLECTIONS)
     process.references("catalog", documents, REFERENCES)
     process.migrations("catalog", documents, ())
-    changes = Changes(process.bus, "models", settings.models_watchdog)
+    changes = Changes(process.bus, "models", settings.models_watchdog, process.cache)
 
     async def seed(unit: Unit) -> None:
         await add_missing(unit, changes, initial_models())
 
     await documents.unit(seed)
     channels = process.channels("catalog")
-    healths = RememberedHealths(documents)
+    healths = RememberedHealths(documents, process.cache, process.metrics)
+    # Whoever changed a model last may have died before it was forgotten.
+    healths.forget()
     process.background(partial(healths.run, process.bus))
     messages = channels.stub("messages", MessagesServiceStub)
     checks = HealthChecks(documents, changes, healths, messages, process.replica, settings.health_interval)
@@ -43,5 +48,6 @@ async def bootstrap(process: Process) -> None:
     process.server.on_stopping.append(changes.close)
     operations = channels.stub("operations", OperationsServiceStub)
     outbox = process.outbox("catalog", documents)
-    service = CatalogService(documents, changes, outbox, healths, checks, operations)
+    answers = process.answers("models", _FRESH_SECONDS), process.answers("model_lists", _FRESH_SECONDS)
+    service = CatalogService(documents, changes, outbox, healths, checks, operations, *answers)
     process.server.add(DESCRIPTOR.services_by_name["CatalogService"], service)

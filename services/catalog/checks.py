@@ -120,7 +120,7 @@ class HealthChecks:
         if health == before:
             return
         unit.put(PROVIDER_HEALTH, health)
-        unit.hint(self._healths.forget)
+        unit.then(self._healths.forget)
         if _lasting(health) != _lasting(before):
             self._changes.tell(unit, EVERYTHING, health.id)
 

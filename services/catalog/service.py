@@ -21,6 +21,7 @@ from llmchat.catalog.v1.catalog_service_pb2 import (
 from llmchat.catalog.v1.model_config_pb2 import ModelConfig
 from llmchat.operations.v1.operation_pb2 import Operation
 
+from libs.common.caching.answers import Answers
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
 from libs.common.documents.unit import Unit
@@ -31,12 +32,14 @@ from services.catalog.deprecation import deprecate_model
 from services.catalog.loading import load_model
 from services.catalog.model import list_models, read_model
 from services.catalog.removal import remove_model
-from services.catalog.shown import RememberedHealths, shown
+from services.catalog.shown import MODELS_CHANGE, RememberedHealths, shown
 from services.catalog.upsert import upsert_model
 from services.catalog.watching import watch_models
 
 if TYPE_CHECKING:
     from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceAsyncStub
+
+    from libs.common.rpc.pipeline import Answer
 
 
 class CatalogService:
@@ -50,6 +53,8 @@ class CatalogService:
         healths: RememberedHealths,
         checks: HealthChecks,
         operations: OperationsServiceAsyncStub,
+        models: Answers,
+        lists: Answers,
     ) -> None:
         self._documents = documents
         self._changes = changes
@@ -57,15 +62,26 @@ class CatalogService:
         self._healths = healths
         self._checks = checks
         self._operations = operations
+        self._models = models
+        self._lists = lists
 
-    async def ListModels(self, request: ListModelsRequest, call: Call) -> ListModelsResponse:
-        page = await list_models(self._documents, request)
-        healths = await self._healths.all()
-        models = [shown(model, healths) for model in page.items]
-        return ListModelsResponse(models=models, next_page_token=page.next_token, total_size=page.total)
+    async def ListModels(self, request: ListModelsRequest, call: Call) -> Answer:
+        async def read() -> ListModelsResponse:
+            page = await list_models(self._documents, request)
+            healths = await self._healths.all()
+            models = [shown(model, healths) for model in page.items]
+            return ListModelsResponse(models=models, next_page_token=page.next_token, total_size=page.total)
 
-    async def GetModel(self, request: GetModelRequest, call: Call) -> ModelConfig:
-        return await self._shown(await read_model(self._documents, request.id))
+        if request.page_token:
+            return await read()
+        # All callers get the same, but for the token of a next page, which is the caller's own.
+        return await self._lists.answer(MODELS_CHANGE, request, read, keep=lambda page: not page.next_page_token)
+
+    async def GetModel(self, request: GetModelRequest, call: Call) -> Answer:
+        async def read() -> ModelConfig:
+            return await self._shown(await read_model(self._documents, request.id))
+
+        return await self._models.answer(MODELS_CHANGE, request, read)
 
     def WatchModels(self, request: WatchModelsRequest, call: Call) -> AsyncGenerator[ModelChange, None]:
         return watch_models(self._documents, self._changes)

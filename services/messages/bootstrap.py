@@ -41,7 +41,7 @@ async def bootstrap(process: Process) -> None:
     providers = open_providers(settings, channels.stub("users", UsersServiceStub), process.metrics)
     for provider in providers.values():
         process.stack.push_async_callback(provider.close)
-    models = Models(channels.stub("catalog", CatalogServiceStub), providers)
+    models = Models(channels.stub("catalog", CatalogServiceStub), providers, process.metrics)
     process.background(partial(models.run, process.bus))
     # None where there are no other replicas.
     bus = None if process.exclusive else process.bus
@@ -72,7 +72,7 @@ async def bootstrap(process: Process) -> None:
     process.server.on_stopping += (generations.prepare_to_stop, hub.close, waiting.close)
     streams = Streams(documents, hub, generations, settings.watchdog)
     appending = Appending(documents, models, generations, external, waiting, settings.external_patience)
-    defaults = Defaults(channels.stub("users", UsersServiceStub), threads, process.config)
+    defaults = Defaults(channels.stub("users", UsersServiceStub), threads, process.config, process.metrics)
     process.background(partial(defaults.run, process.bus))
     summarizing = Summarizing(documents, outbox, models, process.config)
     service = MessagesService(

@@ -19,6 +19,8 @@ from libs.common.errors import DeadlineExceeded, Unavailable
 from libs.common.events.bus import Bus
 from libs.common.events.changes import change_channel
 from libs.common.events.remembered import SETTINGS, Remembered
+from libs.common.telemetry.lookups import Lookups
+from libs.common.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceAsyncStub
@@ -47,15 +49,21 @@ class Defaults:
     the order hold.
     """
 
-    def __init__(self, users: UsersServiceAsyncStub, threads: ThreadsServiceAsyncStub, config: LiveConfig) -> None:
+    def __init__(
+        self, users: UsersServiceAsyncStub, threads: ThreadsServiceAsyncStub, config: LiveConfig, metrics: Metrics
+    ) -> None:
         async def of_person(_: str) -> UserSettings:
             return await users.GetUserSettings(GetUserSettingsRequest())
 
         async def of_thread(id: str) -> ThreadSettings:
             return (await threads.GetThread(GetThreadRequest(id=id))).settings
 
-        self._people: Remembered[UserSettings] = Remembered(of_person, seconds=_FRESH, most=_MOST)
-        self._threads: Remembered[ThreadSettings] = Remembered(of_thread, seconds=_FRESH, most=_MOST)
+        self._people: Remembered[UserSettings] = Remembered(
+            of_person, seconds=_FRESH, most=_MOST, lookups=Lookups(metrics, "settings.users")
+        )
+        self._threads: Remembered[ThreadSettings] = Remembered(
+            of_thread, seconds=_FRESH, most=_MOST, lookups=Lookups(metrics, "settings.threads")
+        )
         self._config = config
 
     async def run(self, bus: Bus) -> None:

@@ -2,70 +2,69 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from typing import TYPE_CHECKING
 
 from llmchat.catalog.v1.catalog_service_pb2 import GetModelRequest
 from llmchat.catalog.v1.model_config_pb2 import ModelConfig, ModelProvider
 
 from libs.common.errors import DomainError, Precondition
-from libs.common.events.bus import Bus
+from libs.common.events.bus import GAP, Bus
 from libs.common.events.changes import EVERYTHING, change_channel
 from libs.common.events.outbox import event_channel
-from libs.common.events.subscription import subscribed
+from libs.common.events.remembered import Remembered
+from libs.common.telemetry.lookups import Lookups
+from libs.common.telemetry.metrics import Metrics
 from services.messages.providers.open import Providers, missing_extra
 from services.messages.providers.port import Provider
 
 if TYPE_CHECKING:
     from llmchat.catalog.v1.catalog_service_pb2_grpc import CatalogServiceAsyncStub
 
-_FRESH_SECONDS = 30
+# Seconds: part of a model is how its maker is doing. And how many models are kept.
+_FRESH = 30.0
+_MOST = 1000
 
 
 class Models:
     """Asks the catalog and remembers its answers: for 30 seconds, or until a model changes."""
 
-    def __init__(self, catalog: CatalogServiceAsyncStub, providers: Providers) -> None:
-        self._catalog = catalog
+    def __init__(self, catalog: CatalogServiceAsyncStub, providers: Providers, metrics: Metrics) -> None:
+        async def ask(id: str) -> ModelConfig:
+            return await catalog.GetModel(GetModelRequest(id=id))
+
+        self._known: Remembered[ModelConfig] = Remembered(
+            ask, seconds=_FRESH, most=_MOST, lookups=Lookups(metrics, "models")
+        )
         self._providers = providers
-        self._known: dict[str, tuple[float, ModelConfig]] = {}
-        self._forgotten = 0
 
     async def run(self, bus: Bus) -> None:
         """Forgets everything whenever a model has, or may have, changed; until cancelled."""
         # A hint may be lost with the caller who changed it; the event is not, and told until it is heard.
         channels = (change_channel("models", EVERYTHING), event_channel("model.deprecated"))
-        async with subscribed(bus, *channels) as changes:
-            async for _ in changes:
-                self._known.clear()
-                self._forgotten += 1
+        # Whatever is told, of a model or of a maker's health, concerns any model.
+        async with bus.subscribe(lambda _: self._known.hear(GAP), *channels):
+            await asyncio.Event().wait()
 
     async def get(self, model_id: str) -> ModelConfig:
-        """The model.
+        """The model, as it was told last where the catalog is away.
 
         Raises:
             NotFound: the catalog has no such model.
+            Unavailable: the catalog is away, and nothing is remembered of the model.
         """
-        read_at, model = self._known.get(model_id, (0.0, None))
-        if model is None or time.monotonic() - read_at > _FRESH_SECONDS:
-            forgotten = self._forgotten
-            model = await self._catalog.GetModel(GetModelRequest(id=model_id))
-            # What changed meanwhile may not be in it.
-            if forgotten == self._forgotten:
-                self._known[model_id] = (time.monotonic(), model)
-        return model
+        return await self._known.get(model_id)
 
     def maker(self, provider: ModelProvider) -> Provider | None:
         """Who makes the models of `provider`, whether they are available or not; None where nobody here does."""
         return self._providers.get(provider)
 
     async def find(self, model_id: str) -> ModelConfig | None:
-        """The model, as it was told last where the catalog does not answer; None where nothing is known of it."""
-        _, told = self._known.get(model_id, (0.0, None))
+        """See `get`; None where nothing is known of it."""
         try:
             return await self.get(model_id)
         except DomainError:
-            return told
+            return None
 
     def provider(self, model: ModelConfig) -> Provider:
         """Who serves the model.

@@ -22,11 +22,14 @@ async def bootstrap(process: Process) -> None:
     documents = await process.documents("threads", COLLECTIONS)
     process.references("threads", documents, REFERENCES)
     process.personal_data("threads", documents, PERSONAL_DATA)
-    process.migrations("threads", documents, MIGRATIONS)
-    changes = Changes(process.bus, "threads", settings.threads_watchdog)
+    changes = Changes(process.bus, "threads", settings.threads_watchdog, process.cache)
+    process.migrations(
+        "threads", documents, MIGRATIONS, lambda unit, thread: changes.tell(unit, thread.user_id, thread.id)
+    )
     outbox = process.outbox("threads", documents)
     process.consume("threads", documents, process.channels("threads"), subscriptions(changes, outbox))
     process.server.on_stopping.append(changes.close)
     process.background(Expiry(documents, changes, outbox, settings.thread_expiry).run)
     descriptor = threads_service_pb2.DESCRIPTOR.services_by_name["ThreadsService"]
-    process.server.add(descriptor, ThreadsService(documents, changes, outbox, process.limits))
+    lists = process.answers("thread_lists", 60)
+    process.server.add(descriptor, ThreadsService(documents, changes, outbox, process.limits, lists))

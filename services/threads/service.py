@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from typing import TYPE_CHECKING
 
 from google.protobuf.empty_pb2 import Empty
 from llmchat.threads.v1.thread_pb2 import Thread
@@ -31,12 +32,13 @@ from llmchat.threads.v1.threads_service_pb2 import (
 )
 
 from libs.common.access.limits import CountedLimits
+from libs.common.caching.answers import Answers
 from libs.common.context import Call
 from libs.common.documents.documents import Documents
 from libs.common.documents.ownership import read_owned
 from libs.common.documents.pages import PageAnswer
 from libs.common.documents.unit import Unit
-from libs.common.events.changes import Changes
+from libs.common.events.changes import Changes, change_channel
 from libs.common.events.outbox import Outbox
 from services.threads import thread as threads
 from services.threads.collections import THREADS
@@ -46,15 +48,21 @@ from services.threads.search import search_threads
 from services.threads.sharing import read_shared, share_thread, unshare_thread
 from services.threads.watching import watch_threads
 
+if TYPE_CHECKING:
+    from libs.common.rpc.pipeline import Answer
+
 
 class ThreadsService:
     """Thin: each method hands its request to the use case of that name."""
 
-    def __init__(self, documents: Documents, changes: Changes, outbox: Outbox, limits: CountedLimits) -> None:
+    def __init__(
+        self, documents: Documents, changes: Changes, outbox: Outbox, limits: CountedLimits, lists: Answers
+    ) -> None:
         self._documents = documents
         self._changes = changes
         self._outbox = outbox
         self._limits = limits
+        self._lists = lists
         self._room = Room(limits)
 
     async def CreateThread(self, request: CreateThreadRequest, call: Call) -> Thread:
@@ -67,9 +75,15 @@ class ThreadsService:
     async def GetThread(self, request: GetThreadRequest, call: Call) -> Thread:
         return await read_owned(self._documents, THREADS, call.caller, request.id)
 
-    async def ListThreads(self, request: ListThreadsRequest, call: Call) -> PageAnswer:
-        page = await threads.list_threads(self._documents, call.caller, request)
-        return page.answer(ListThreadsResponse, "threads")
+    async def ListThreads(self, request: ListThreadsRequest, call: Call) -> Answer:
+        async def read() -> PageAnswer:
+            page = await threads.list_threads(self._documents, call.caller, request)
+            return page.answer(ListThreadsResponse, "threads")
+
+        # Pages that few ask for twice.
+        if request.page_token:
+            return await read()
+        return await self._lists.answer(change_channel(THREADS.name, call.caller.user_id), request, read)
 
     async def SearchThreads(self, request: SearchThreadsRequest, call: Call) -> PageAnswer:
         page = await search_threads(self._documents, call.caller, request)

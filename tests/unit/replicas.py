@@ -30,6 +30,7 @@ from libs.common.events.outbox import Outbox
 from libs.common.failpoints import Failpoints
 from libs.common.store.memory import MemoryStore
 from libs.common.store.port import Query, Store
+from libs.common.telemetry.metrics import Metrics
 from services.messages.appending import Appending
 from services.messages.collections import CHUNKS, COLLECTIONS, MESSAGES
 from services.messages.defaults import Defaults
@@ -109,7 +110,7 @@ class Replica:
         self.documents = installation.documents_over(store)
         outbox = Outbox("messages", self.documents, installation.bus, replica=name)
         providers = {MODEL_PROVIDER_ECHO: self.model, MODEL_PROVIDER_EXTERNAL: ExternalProvider()}
-        models = Models(_Catalog(), providers)  # type: ignore[arg-type]
+        models = Models(_Catalog(), providers, Metrics())  # type: ignore[arg-type]
         self.hub = Hub(64, installation.bus)
         waiting = Changes(installation.bus, "external_answers", watchdog)
         external = ExternalAnswers(self.documents, waiting, patience=PATIENCE, lease_seconds=LEASE_SECONDS)
@@ -127,7 +128,7 @@ class Replica:
             failpoints=Failpoints.parse(failpoints),
         )
         limits = CountedLimits(SystemLimits())
-        defaults = Defaults(_Users(), _Threads(), live_config())  # type: ignore[arg-type]
+        defaults = Defaults(_Users(), _Threads(), live_config(), Metrics())  # type: ignore[arg-type]
         self.sending = Sending(self.documents, models, defaults, self.generations, limits)
         self.streams = Streams(self.documents, self.hub, self.generations, watchdog)
         self.appending = Appending(self.documents, models, self.generations, external, waiting, PATIENCE)

@@ -14,6 +14,7 @@ from libs.common.errors import NotFound, Unavailable
 from libs.common.events.changes import change_channel
 from libs.common.events.in_process_bus import InProcessBus
 from libs.common.events.remembered import SETTINGS
+from libs.common.telemetry.metrics import Metrics
 from services.messages.defaults import Defaults, Manner
 from tests.unit.configured import live_config
 
@@ -55,7 +56,7 @@ def bus() -> InProcessBus:
 
 @pytest.fixture
 async def defaults(services: Services, bus: InProcessBus) -> AsyncIterator[Defaults]:
-    defaults = Defaults(services, services, live_config())  # type: ignore[arg-type]
+    defaults = Defaults(services, services, live_config(), Metrics())  # type: ignore[arg-type]
     running = asyncio.create_task(defaults.run(bus))
     await asyncio.sleep(0)
     yield defaults

@@ -22,6 +22,7 @@ from libs.common.events.in_process_bus import InProcessBus
 from libs.common.events.outbox import Outbox
 from libs.common.store.memory import MemoryStore
 from libs.common.store.port import Query
+from libs.common.telemetry.metrics import Metrics
 from services.messages.cascades import remove_thread
 from services.messages.collections import CHUNKS, COLLECTIONS, CONVERSATIONS, MESSAGES
 from services.messages.endings import begin_answer
@@ -68,7 +69,7 @@ async def documents() -> Documents:
 
 @pytest.fixture
 async def generations(documents: Documents) -> AsyncIterator[Generations]:
-    models = Models(StandInCatalog(), {MODEL_PROVIDER_ECHO: EndlessProvider()})  # type: ignore[arg-type]
+    models = Models(StandInCatalog(), {MODEL_PROVIDER_ECHO: EndlessProvider()}, Metrics())  # type: ignore[arg-type]
     outbox = outbox_of(documents)
     waiting = Changes(InProcessBus(), "external_answers", 1)
     external = ExternalAnswers(documents, waiting, patience=300, lease_seconds=10)

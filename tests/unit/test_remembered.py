@@ -10,6 +10,8 @@ import pytest
 from libs.common.errors import NotFound, Unavailable
 from libs.common.events.bus import GAP, Delivery
 from libs.common.events.remembered import Remembered
+from libs.common.telemetry.lookups import Lookups
+from libs.common.telemetry.metrics import Metrics
 
 
 class Service:
@@ -53,7 +55,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def remembered(service: Service, clock: Clock) -> Remembered[int]:
-    return Remembered(service.ask, seconds=10, most=2, now=clock)
+    return Remembered(service.ask, seconds=10, most=2, lookups=Lookups(Metrics(), "values"), now=clock)
 
 
 def told(id: str) -> Delivery:

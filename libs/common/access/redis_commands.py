@@ -7,6 +7,7 @@ import logging
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from redis.asyncio import Connection, RedisError
@@ -29,19 +30,30 @@ _Command: TypeAlias = tuple[tuple[Any, ...], "asyncio.Future[Any] | None"]
 _PROBE = "redis.call('SET', KEYS[1], '', 'PX', 1000) return 1"
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a log says of Redis once it is away, and back; and the key that shows whether it is there."""
+
+    away: str
+    back: str
+    probe: str
+
+
 class RedisCommands:
     """Commands over one connection. Those that come while others are under way are sent together.
 
     Where Redis is away or slow nobody waits: it is asked again once it has answered a probe in time.
     """
 
-    def __init__(self, address: RedisAddress, patience: float) -> None:
+    def __init__(self, address: RedisAddress, patience: float, words: Words) -> None:
         """Args:
         address: where Redis is.
         patience: seconds that an answer is waited for.
+        words: what it is there for.
         """
         self._address = address
         self._patience = patience
+        self._words = words
         self._is_up = False
         # What was said of it last: nothing yet.
         self._told: bool | None = None
@@ -137,7 +149,7 @@ class RedisCommands:
         while True:
             began = asyncio.get_running_loop().time()
             async with asyncio.timeout(_HOPELESS):
-                await connection.send_command("EVAL", _PROBE, 1, f"{self.prefix}limits.probe")
+                await connection.send_command("EVAL", _PROBE, 1, f"{self.prefix}{self._words.probe}")
                 await connection.read_response()
             if asyncio.get_running_loop().time() - began < self._patience:
                 self._came_back()
@@ -159,7 +171,7 @@ class RedisCommands:
     def _came_back(self) -> None:
         self._is_up = True
         if self._told is False:
-            _log.info("Redis at %s counts again", self._address)
+            _log.info("Redis at %s %s", self._address, self._words.back)
         self._told = True
         self._verdict.set()
 
@@ -169,8 +181,9 @@ class RedisCommands:
             _log.error("the connection to Redis at %s broke", self._address, exc_info=error)
         elif self._told is not False:
             _log.warning(
-                "Redis at %s does not count; until it does each process counts for itself: %s",
+                "Redis at %s %s: %s",
                 self._address,
+                self._words.away,
                 self._address.without_password(str(error)) or type(error).__name__,
             )
         self._told = False

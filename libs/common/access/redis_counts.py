@@ -11,7 +11,7 @@ from itertools import count
 from ulid import ULID
 
 from libs.common.access.counts import HOUR, MINUTE, InProcessCounts, make_room
-from libs.common.access.redis_commands import RedisCommands
+from libs.common.access.redis_commands import RedisCommands, Words
 from libs.common.events.redis_address import RedisAddress
 
 # Seconds that an opening process waits for Redis.
@@ -21,6 +21,12 @@ _BATCHED_FROM = 200
 _LARGEST_BATCH = 1000
 # Callers whose streams are renewed at once.
 _CALLERS_AT_ONCE = 100
+
+_WORDS = Words(
+    away="does not count; until it does each process counts for itself",
+    back="counts again",
+    probe="limits.probe",
+)
 
 # KEYS: the windows' counters. ARGV: how many calls are wanted; then of each window its limit and its milliseconds.
 # Answers how many are granted, and until when: milliseconds to the end of the window that ends first, or, where none is
@@ -84,7 +90,7 @@ async def open_redis_counts(
     Raises:
         Invalid: the URL is malformed.
     """
-    commands = RedisCommands(RedisAddress(url), patience)
+    commands = RedisCommands(RedisAddress(url), patience, _WORDS)
     counts = RedisCounts(commands, minute, hour, lease, capacity)
     tasks = [asyncio.create_task(work()) for work in (commands.run, counts.run)]
     try:

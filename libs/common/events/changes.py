@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 
+from libs.common.caching.port import Cache
 from libs.common.documents.unit import Unit
 from libs.common.errors import Unavailable
 from libs.common.events.bus import Bus, Delivery, Gap
@@ -29,10 +30,14 @@ class Changes:
     A hint may be lost, and come twice or late. So a watcher looks at everything it watches when it begins, when hints
     may be missing, and every `watchdog` seconds (less up to a quarter, so that not all look at once); with the bus away
     it learns the same things, later.
+
+    What `cache` remembers in the scope of a key's channel is forgotten whenever its watchers are told, and unlike their
+    hint that is not lost with a caller who is cancelled.
     """
 
-    def __init__(self, bus: Bus, collection: str, watchdog: float) -> None:
+    def __init__(self, bus: Bus, collection: str, watchdog: float, cache: Cache | None = None) -> None:
         self._bus = bus
+        self._cache = cache
         self._collection = collection
         self._watchdog = watchdog
         # In the order in which they came.
@@ -41,7 +46,10 @@ class Changes:
 
     def tell(self, unit: Unit, key: str, id: str) -> None:
         """Has those who watch `key` look at the document `id`, once the unit is committed."""
-        unit.hint(partial(self._bus.publish, change_channel(self._collection, key), id.encode()))
+        channel = change_channel(self._collection, key)
+        if self._cache is not None:
+            unit.then(partial(self._cache.forget, channel))
+        unit.hint(partial(self._bus.publish, channel, id.encode()))
 
     @asynccontextmanager
     async def watch(self, key: str) -> AsyncIterator[Hints]:

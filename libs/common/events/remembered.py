@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from libs.common.errors import DeadlineExceeded, Unavailable
 from libs.common.events.bus import Delivery, Gap
+from libs.common.telemetry.lookups import Lookups
 
 V = TypeVar("V")
 
@@ -32,17 +33,20 @@ class Remembered(Generic[V]):
         *,
         seconds: float,
         most: int,
+        lookups: Lookups,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Args:
         ask: asks the service that knows.
         seconds: for which an answer is good at most.
         most: answers that are kept; one more, and the one that was asked for first is forgotten.
+        lookups: counts how often a value is remembered when it is wanted.
         now: in seconds.
         """
         self._ask = ask
         self._seconds = seconds
         self._most = most
+        self._lookups = lookups
         self._now = now
         # In the order in which they were asked for.
         self._known: dict[str, tuple[float, V]] = {}
@@ -57,7 +61,9 @@ class Remembered(Generic[V]):
         """
         known = self._known.get(id)
         if known is not None and self._now() - known[0] < self._seconds:
+            self._lookups.count("process")
             return known[1]
+        self._lookups.count("nowhere")
         try:
             return await self.ask(id)
         except (Unavailable, DeadlineExceeded) as error:
