@@ -18,6 +18,9 @@ from llmchat.operations.v1.operation_pb2 import OPERATION_TYPE_MIGRATE_DATA, Ope
 from llmchat.operations.v1.operations_service_pb2 import EXPORT_FORMAT_JSON_LINES, ExportFormat
 from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
 from llmchat.operations.v1.system_config_pb2 import SystemConfig
+from llmchat.operations.v1.system_health_pb2 import SystemHealth
+from llmchat.operations.v1.system_stats_pb2 import SystemStats
+from llmchat.operations.v1.system_version_pb2 import SystemVersion
 from llmchat.store.v1.outbox_pb2 import OutboxEvent
 from llmchat.users.v1 import users_service_pb2 as users
 from llmchat.users.v1.user_pb2 import User, UserRole
@@ -201,6 +204,19 @@ class Operator:
             system_config=config, update_mask=FieldMask(paths=paths), request_id=new_request_id()
         )
         return await self._calls.unary(self._operations.UpdateSystemConfig, request)
+
+    async def system_version(self) -> SystemVersion:
+        """What runs there."""
+        return await self._calls.unary(self._operations.GetSystemVersion, operations.GetSystemVersionRequest())
+
+    async def system_stats(self, days: int = 0) -> SystemStats:
+        """What there is and what was done, with the last so many days; 0 stands for 30."""
+        request = operations.GetSystemStatsRequest(days=days)
+        return await self._calls.unary(self._operations.GetSystemStats, request)
+
+    async def system_health(self) -> SystemHealth:
+        """How every part is."""
+        return await self._calls.unary(self._operations.GetSystemHealth, operations.GetSystemHealthRequest())
 
     def _events_of(self, owner: str) -> EventsServiceAsyncStub:
         if owner not in self._events:

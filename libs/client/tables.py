@@ -24,7 +24,7 @@ from libs.client.replica import Replica
 
 def threads_table(threads: Iterable[Thread]) -> Table:
     """Conversations, one a row."""
-    table = _table("id", "title", "messages", "models", "last activity")
+    table = plain_table("id", "title", "messages", "models", "last activity")
     table.columns[2].justify = "right"
     for thread in threads:
         when = _time(thread.updated_at)
@@ -36,7 +36,7 @@ def threads_table(threads: Iterable[Thread]) -> Table:
 
 def models_table(models: Iterable[ModelConfig]) -> Table:
     """Models, one a row; `context` is in tokens. What is said of their makers is of the last checks."""
-    table = _table("id", "name", "provider", "context", "available", "health", "answers in", "failed")
+    table = plain_table("id", "name", "provider", "context", "available", "health", "answers in", "failed")
     for column in (3, 6, 7):
         table.columns[column].justify = "right"
     for model in models:
@@ -67,7 +67,7 @@ def orphans_table(orphans: Iterable[Orphan]) -> Table:
 
 def events_table(events: Iterable[OutboxEvent], now: int) -> Table:
     """Events that wait, one a row; `now` in milliseconds of the epoch."""
-    table = _table("id", "event", "about", "waits for", "failed", "age", "next")
+    table = plain_table("id", "event", "about", "waits for", "failed", "age", "next")
     table.columns[4].justify = table.columns[5].justify = "right"
     for event in events:
         age = (now - event.created_at.ToMilliseconds()) / 1000
@@ -86,7 +86,7 @@ def events_table(events: Iterable[OutboxEvent], now: int) -> Table:
 
 def sessions_table(sessions: Iterable[Session]) -> Table:
     """Sign-ins, one a row."""
-    table = _table("id", "client", "signed in", "last used", "ends", "")
+    table = plain_table("id", "client", "signed in", "last used", "ends", "")
     for session in sessions:
         table.add_row(
             session.id,
@@ -101,7 +101,7 @@ def sessions_table(sessions: Iterable[Session]) -> Table:
 
 def access_keys_table(keys: Iterable[AccessKey]) -> Table:
     """Access keys, one a row."""
-    table = _table("id", "name", "begins with", "may", "expires", "last used")
+    table = plain_table("id", "name", "begins with", "may", "expires", "last used")
     for key in keys:
         table.add_row(
             key.id,
@@ -116,7 +116,7 @@ def access_keys_table(keys: Iterable[AccessKey]) -> Table:
 
 def provider_keys_table(keys: Iterable[ProviderKeyStatus]) -> Table:
     """A person's keys for makers of models, one a row."""
-    table = _table("provider", "set", "last used", "")
+    table = plain_table("provider", "set", "last used", "")
     for key in keys:
         table.add_row(
             KeyProvider.Name(key.provider).removeprefix("KEY_PROVIDER_").lower(),
@@ -129,7 +129,7 @@ def provider_keys_table(keys: Iterable[ProviderKeyStatus]) -> Table:
 
 def users_table(users: Iterable[User]) -> Table:
     """Accounts, one a row."""
-    table = _table("id", "username", "name", "role", "status", "opened", "last login")
+    table = plain_table("id", "username", "name", "role", "status", "opened", "last login")
     for user in users:
         status = UserStatus.Name(user.status).removeprefix("USER_STATUS_").lower()
         reason = f": {printable(user.suspension_reason)}" if user.suspension_reason else ""
@@ -147,7 +147,7 @@ def users_table(users: Iterable[User]) -> Table:
 
 def audit_table(events: Iterable[AuditEvent]) -> Table:
     """What was done, one a row."""
-    table = _table("at", "who", "did", "to", "of", "")
+    table = plain_table("at", "who", "did", "to", "of", "")
     for event in events:
         details = [*event.changed_fields, *([f"refused: {event.failure}"] if event.failure else [])]
         table.add_row(
@@ -163,7 +163,7 @@ def audit_table(events: Iterable[AuditEvent]) -> Table:
 
 def operations_table(operations: Iterable[Operation]) -> Table:
     """Operations, one a row."""
-    table = _table("id", "what", "of", "status", "done", "begun", "")
+    table = plain_table("id", "what", "of", "status", "done", "begun", "")
     table.columns[4].justify = "right"
     for operation in operations:
         table.add_row(
@@ -180,7 +180,7 @@ def operations_table(operations: Iterable[Operation]) -> Table:
 
 def limits_table(limits: SystemLimits) -> Table:
     """The limits, one a row."""
-    table = _table("limit", "value")
+    table = plain_table("limit", "value")
     table.columns[1].justify = "right"
     for field in limits.DESCRIPTOR.fields:
         value = getattr(limits, field.name)
@@ -188,7 +188,8 @@ def limits_table(limits: SystemLimits) -> Table:
     return table
 
 
-def _table(*headers: str) -> Table:
+def plain_table(*headers: str) -> Table:
+    """A table without lines, whose first column is not broken."""
     table = Table(*headers, box=None, header_style="bold", pad_edge=False)
     table.columns[0].no_wrap = True
     return table

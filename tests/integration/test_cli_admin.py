@@ -10,11 +10,15 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from llmchat.store.v1.outbox_pb2 import OutboxEvent
 from llmchat.users.v1.user_pb2 import KEY_PROVIDER_OPENAI
 
 from libs.client import Client
-from libs.common.errors import Denied, Exhausted, Unauthenticated
+from libs.common.documents.system import OUTBOX
+from libs.common.errors import Denied, Exhausted, Precondition, Unauthenticated
+from tests.integration.calling import eventually
 from tests.integration.conftest import House
+from tests.integration.planting import plant
 from tests.integration.test_cli import run
 
 PASSWORD = "correct horse battery"
@@ -114,6 +118,66 @@ async def test_limits_are_shown_and_changed(admin: Admin, ada: Client) -> None:
         await ada.create_thread()
 
 
+async def test_features_and_defaults_are_shown_and_changed(admin: Admin, ada: Client) -> None:
+    before = await admin("config")
+    changed = await admin("config", "--set", "user_registration=off", "--set", "temperature=0", "--set", "model=gpt-5")
+
+    assert "user_registration  on" in before.stdout
+    assert [line.rstrip().split(maxsplit=1) for line in changed.stdout.splitlines()] == [
+        ["setting", "value"],
+        ["user_registration", "off"],
+        ["model_loading", "on"],
+        ["streaming", "on"],
+        ["summarization", "on"],
+        ["temperature", "0.0"],
+        ["model", "gpt-5"],
+        ["system_prompt", "You are a helpful AI assistant."],
+    ]
+    assert (await admin("config")).stdout == changed.stdout
+    with pytest.raises(Precondition):
+        await ada.register("bob@example.com", "Bob", PASSWORD)
+
+
+async def test_what_there_is_is_shown(admin: Admin, ada: Client) -> None:
+    thread = await ada.create_thread("Plans")
+    async for _ in ada.send(thread.id, "echo", "one two three"):
+        pass
+
+    async def shown() -> list[list[str]]:
+        result = await admin("stats", "--days", "1")
+        assert (result.returncode, result.stderr) == (0, "")
+        return [line.split() for line in result.stdout.splitlines()]
+
+    lines = await eventually(shown, lambda lines: ["messages", "2"] in lines, within=30)
+    assert ["users", "1"] in lines
+    assert ["threads", "1"] in lines
+    assert [line[:2] for line in lines if line and line[0] == "echo"] == [["echo", "1"]]
+    assert [line[1:4] for line in lines if line and line[0].startswith("20")] == [["1", "1", "1"]]
+
+
+async def test_health_is_shown_and_its_lack_is_a_failure(admin: Admin, house: House) -> None:
+    well = await admin("health")
+    assert (well.returncode, well.stderr) == (0, "")
+    assert [line.split()[:2] for line in well.stdout.splitlines()] == [
+        ["part", "status"],
+        *([name, "healthy"] for name in ("catalog", "messages", "operations", "threads", "users", "bus")),
+    ]
+
+    parked = OutboxEvent(id="event_1.messages", type="generation.finished", is_parked=True, waiting_for=["threads"])
+    await plant(house, "messages", OUTBOX, parked)
+    degraded = await admin("health")
+    assert degraded.returncode == 1
+    [line] = [line for line in degraded.stdout.splitlines() if line.startswith("messages")]
+    assert line.split()[1] == "degraded"
+    assert line.endswith("events that wait for a person: 1")
+
+
+async def test_what_runs_there_is_shown(admin: Admin) -> None:
+    shown = await admin("version")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert [line.split()[0] for line in shown.stdout.splitlines()] == ["what", "application", "schema", "environment"]
+
+
 async def test_everything_of_anyone_is_exported(admin: Admin, ada: Client) -> None:
     await ada.create_thread("Plans")
 
@@ -152,6 +216,10 @@ async def test_provider_keys_are_encrypted_under_the_current_key(admin: Admin, a
         (("reactivate", "bob@example.com"), "user 'bob@example.com' not found"),
         (("limits", "--set", "max_threads=1"), "'max_threads=1' is not LIMIT=NUMBER, with one of max_threads_per_user"),
         (("limits", "--set", "max_open_streams=-1"), "is not LIMIT=NUMBER"),
+        (("config", "--set", "streaming=perhaps"), "'streaming=perhaps' is not SETTING=VALUE, with one of"),
+        (("config", "--set", "temperature=warm"), "'warm' is no temperature"),
+        (("config", "--set", "temperature=2"), "system_config.defaults.temperature"),
+        (("config", "--set", "model=gpt-0"), "there is no model 'gpt-0'"),
         (("audit", "--entity", "session"), "'session' is no entity: KIND:ID"),
         (("audit", "--since", "yesterday"), "'yesterday' is no time"),
         (("audit", "--action", "user.laugh"), "is not an action that is audited"),

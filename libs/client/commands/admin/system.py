@@ -1,4 +1,4 @@
-"""`llmchat admin audit`, `limits` and `reencrypt`: the whole installation."""
+"""`llmchat admin audit`, `limits`, `config`, `stats`, `health`, `version` and `reencrypt`: the whole installation."""
 
 from __future__ import annotations
 
@@ -8,13 +8,24 @@ from typing import Annotated
 
 import typer
 from llmchat.operations.v1.audit_event_pb2 import AuditEvent
-from llmchat.operations.v1.system_config_pb2 import SystemConfig, SystemLimits
+from llmchat.operations.v1.system_config_pb2 import SystemConfig, SystemDefaults, SystemFeatures, SystemLimits
+from llmchat.operations.v1.system_health_pb2 import PART_STATUS_HEALTHY, SystemHealth
+from llmchat.operations.v1.system_stats_pb2 import SystemStats
+from llmchat.operations.v1.system_version_pb2 import SystemVersion
 from llmchat.users.v1.users_service_pb2 import ReencryptProviderKeysResponse
 from rich.console import Console
 
 from libs.client.commands.connection import DEFAULT_ADDRESS, Address
 from libs.client.commands.operating import DEFAULT_DATA, Data, open_operator
 from libs.client.printing import print_note
+from libs.client.system_tables import (
+    config_table,
+    days_table,
+    health_table,
+    model_usage_table,
+    totals_table,
+    version_table,
+)
 from libs.client.tables import audit_table, limits_table
 from libs.client.times import earlier
 from libs.common.clock import wall_clock
@@ -22,7 +33,12 @@ from libs.common.errors import Invalid
 
 # Seconds: every account is read.
 _REENCRYPTION = 600.0
+# Seconds: each part has two to answer.
+_HEALTH = 10.0
 _LIMITS = tuple(field.name for field in SystemLimits.DESCRIPTOR.fields)
+_FEATURES = tuple(field.name for field in SystemFeatures.DESCRIPTOR.fields)
+_DEFAULTS = tuple(field.name for field in SystemDefaults.DESCRIPTOR.fields)
+_SWITCH = {"on": True, "off": False}
 
 
 def audit(
@@ -83,6 +99,66 @@ def limits(
     Console(highlight=False).print(limits_table(asyncio.run(run()).limits))
 
 
+def config(
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SETTING=VALUE", help="Change one; on or off; repeatable.")
+    ] = None,
+    data: Data = DEFAULT_DATA,
+    address: Address = DEFAULT_ADDRESS,
+) -> None:
+    """Show what people may do at all and what conversations begin with, or change it: in force within seconds."""
+    changed = SystemConfig()
+    paths = [_change(text, changed) for text in change or ()]
+
+    async def run() -> SystemConfig:
+        async with open_operator(address, data) as operator:
+            return await (operator.update_system_config(changed, paths) if paths else operator.system_config())
+
+    Console(highlight=False).print(config_table(asyncio.run(run())))
+
+
+def stats(
+    days: Annotated[int, typer.Option(min=1, max=366, help="The last so many.")] = 7,
+    data: Data = DEFAULT_DATA,
+    address: Address = DEFAULT_ADDRESS,
+) -> None:
+    """Show what there is and what was done: in all, by day and by model."""
+
+    async def run() -> SystemStats:
+        async with open_operator(address, data) as operator:
+            return await operator.system_stats(days)
+
+    found = asyncio.run(run())
+    console = Console(highlight=False)
+    for table in (totals_table(found), days_table(found), model_usage_table(found)):
+        if table.row_count:
+            console.print(table)
+            console.print()
+
+
+def health(data: Data = DEFAULT_DATA, address: Address = DEFAULT_ADDRESS) -> None:
+    """Show how services, bus and makers of models are; fails where something is not well."""
+
+    async def run() -> SystemHealth:
+        async with open_operator(address, data, timeout=_HEALTH) as operator:
+            return await operator.system_health()
+
+    found = asyncio.run(run())
+    Console(highlight=False).print(health_table(found))
+    if found.status != PART_STATUS_HEALTHY:
+        raise typer.Exit(1)
+
+
+def version(data: Data = DEFAULT_DATA, address: Address = DEFAULT_ADDRESS) -> None:
+    """Show what runs there."""
+
+    async def run() -> SystemVersion:
+        async with open_operator(address, data) as operator:
+            return await operator.system_version()
+
+    Console(highlight=False).print(version_table(asyncio.run(run())))
+
+
 def reencrypt(data: Data = DEFAULT_DATA, address: Address = DEFAULT_ADDRESS) -> None:
     """Encrypt every provider key under the current master key, so that an older one may be removed."""
     done = asyncio.run(_reencrypt(data, address))
@@ -103,3 +179,20 @@ def _limit(text: str) -> tuple[str, int]:
     if name not in _LIMITS or not number.isdecimal():
         raise Invalid(f"{text!r} is not LIMIT=NUMBER, with one of {', '.join(_LIMITS)}")
     return name, int(number)
+
+
+def _change(text: str, config: SystemConfig) -> str:
+    """Sets what `text` says; gives its path."""
+    name, equals, value = text.partition("=")
+    if name in _FEATURES and value in _SWITCH:
+        setattr(config.features, name, _SWITCH[value])
+        return f"features.{name}"
+    if name in _DEFAULTS and equals:
+        try:
+            setattr(config.defaults, name, float(value) if name == "temperature" else value)
+        except ValueError:
+            raise Invalid(f"{value!r} is no temperature") from None
+        return f"defaults.{name}"
+    raise Invalid(
+        f"{text!r} is not SETTING=VALUE, with one of {', '.join(_FEATURES)} (on, off), {', '.join(_DEFAULTS)}"
+    )
