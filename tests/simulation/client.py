@@ -9,7 +9,13 @@ from typing import Any
 
 from google.protobuf.message import Message as AnyMessage
 from llmchat.messages.v1.message_pb2 import Message
-from llmchat.messages.v1.messages_service_pb2 import SendMessageRequest, StreamEvent, StreamTokensRequest
+from llmchat.messages.v1.messages_service_pb2 import (
+    EditMessageRequest,
+    RegenerateMessageRequest,
+    SendMessageRequest,
+    StreamEvent,
+    StreamTokensRequest,
+)
 from llmchat.messages.v1.messages_service_pb2_grpc import MessagesServiceStub
 
 from libs.common.context import Call, Caller, enter_call
@@ -73,14 +79,15 @@ class Reader:
         """The number of the last token that was seen."""
         return self.after_seq + len(self.tokens)
 
-    async def send(self, request: SendMessageRequest) -> None:
-        """Sends a message and reads its answer.
+    async def send(self, request: SendMessageRequest | EditMessageRequest | RegenerateMessageRequest) -> None:
+        """Sends a message, or has another version made, and reads its answer.
 
         Raises:
             DomainError: it is refused for good.
         """
+        method = request.DESCRIPTOR.name.removesuffix("Request")
         while not self.message_id:
-            await self._read(self._person.stub("messages", MessagesServiceStub).SendMessage(request))
+            await self._read(getattr(self._person.stub("messages", MessagesServiceStub), method)(request))
         await self.read(self.message_id)
 
     async def read(self, message_id: str) -> None:

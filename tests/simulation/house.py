@@ -16,7 +16,7 @@ import services.threads.bootstrap as threads
 import services.users.bootstrap as users
 from libs.common.documents import portions
 from libs.common.events import outbox
-from services.messages import chunks, endings, generation, generations
+from services.messages import abandoned, chunks, endings, generation
 from services.messages.providers.port import Health, Prompt, ProviderError, Usage
 from tests.simulation.simulation import Simulation
 
@@ -36,7 +36,7 @@ _SMALL = (
     (chunks, "_CHUNKS_A_READ", 4),
     (endings, "_CHUNKS_A_COMMIT", 4),
     (generation, "MAX_CHUNK_TOKENS", 5),
-    (generations, "_LEASES_A_LOOK", 3),
+    (abandoned, "_LEASES_A_LOOK", 3),
 )
 
 

@@ -21,7 +21,7 @@ from libs.common.events.inbox import Inbox
 from libs.common.events.outbox import Outbox
 from libs.common.store.hlc import HybridClock
 from libs.common.store.port import CollectionSpec, Put, Query
-from services.messages import cascades, generations, leases, removal, streams
+from services.messages import branches, cascades, generations, leases, removal, streams
 from services.messages.generation import Generation
 from services.messages.hub import LiveTokens
 
@@ -148,6 +148,12 @@ MUTATIONS: Mapping[str, Mutation] = {
     "no-tombstone": Mutation("a deleted person leaves no tombstone", "cascades", cascades, "bury", _bury_nobody),
     "stay-open": Mutation(
         "a deleted thread's conversation stays open", "cascades", cascades, "close", lambda unit, conversation: None
+    ),
+    "untold": Mutation(
+        "nobody is told of messages that are removed", "cascades", removal.Removed, "tell", lambda *_: None
+    ),
+    "half-removed": Mutation(
+        "what follows a deleted message stays", "cascades", branches, "_following", lambda known, message: iter(())
     ),
     "end-nothing": Mutation(
         "messages are removed while they are written", "cascades", removal, "has_ended", lambda message: True

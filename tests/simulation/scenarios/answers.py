@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
+from llmchat.messages.stored.v1.stream_pb2 import Conversation
 from llmchat.messages.v1.message_pb2 import MESSAGE_STATUS_COMPLETE, ROLE_ASSISTANT, Message
 
 from libs.common.store.port import Put, Write
 from libs.common.token_text import split_tokens
+from services.messages.branches import Path, active_path
 from services.messages.collections import CONVERSATIONS, MESSAGES
 from services.messages.rules import has_ended
 from services.threads.collections import THREADS
@@ -60,8 +62,11 @@ def check_answer(simulation: Simulation, house: House, answer: Message) -> None:
             simulation.require(len(tokens) == house.said[attempt], f"{answer.id}: complete, and tokens are missing")
 
 
-def check_conversations(simulation: Simulation) -> None:
-    """Nobody's turn is left, places are taken once and without gaps, and each thread has counted every answer once."""
+def check_conversations(simulation: Simulation, trimmed: Collection[str] = ()) -> None:
+    """Nobody's turn is left, places are taken once, and each thread has counted every message once.
+
+    There are no gaps but in threads that are `trimmed`. Every message stands behind its parent on its branch's path.
+    """
     messages = simulation.engine("messages")
     threads = simulation.engine("threads")
     for conversation in messages.all(CONVERSATIONS):
@@ -73,12 +78,32 @@ def check_conversations(simulation: Simulation) -> None:
             simulation.require(not said, f"{conversation.id}: deleted, and holds messages")
             continue
         places = sorted(one.position for one in said)
-        simulation.require(places == list(range(1, len(said) + 1)), f"{conversation.id}: places {places}")
+        held = len({*places}) == len(said) if conversation.id in trimmed else places == list(range(1, len(said) + 1))
+        simulation.require(held, f"{conversation.id}: places {places}")
+        _check_paths(simulation, conversation, {one.id: one for one in said})
         thread = threads.find(THREADS, conversation.id)
         if thread is not None:
             answers = [one for one in said if one.role == ROLE_ASSISTANT]
-            total = 2 * len(answers)
+            total = len(said)
             simulation.require(thread.total_messages == total, f"{thread.id}: {thread.total_messages}, not {total}")
             used = sum(usage.total_tokens_used for usage in thread.models.values())
             tokens = sum(one.context_tokens + one.total_tokens for one in answers)
             simulation.require(used == tokens, f"{thread.id}: {used} tokens, not {tokens}")
+
+
+def _check_paths(simulation: Simulation, conversation: Conversation, said: Mapping[str, Message]) -> None:
+    name = conversation.id
+    simulation.require(not conversation.removals, f"{name}: what was deleted is still marked")
+    for one in said.values():
+        if one.parent_id in said:
+            parent, path = said[one.parent_id], Path(conversation, one.model_id, one.branch)
+            held = path.holds(parent) and parent.position < one.position
+            simulation.require(held, f"{name}: {one.id} does not stand behind {parent.id}")
+    for model_id, head in sorted(conversation.heads.items()):
+        way = []
+        while head in said:
+            way.append(head)
+            head = said[head].parent_id
+        path = active_path(conversation, model_id)
+        shown = {one.id for one in said.values() if path.holds(one)}
+        simulation.require(shown == {*way}, f"{name}: {model_id}'s path is {sorted(shown)}, not {way}")

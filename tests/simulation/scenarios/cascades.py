@@ -15,8 +15,14 @@ from llmchat.messages.v1.messages_service_pb2 import (
     BUSY_POLICY_ENQUEUE,
     BUSY_POLICY_INTERRUPT,
     BUSY_POLICY_REJECT,
+    DeleteMessageRequest,
+    EditMessageRequest,
+    GetMessageRequest,
+    RegenerateMessageRequest,
+    SelectVersionRequest,
     SendMessageRequest,
 )
+from llmchat.messages.v1.messages_service_pb2_grpc import MessagesServiceStub
 from llmchat.operations.v1.operation_pb2 import OPERATION_STATUS_COMPLETED, Operation
 from llmchat.operations.v1.operations_service_pb2 import CheckIntegrityRequest, CheckSummary, WatchOperationRequest
 from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
@@ -175,6 +181,40 @@ class _Town:
         except NotFound as refused:
             going = one.is_leaving or thread_id in one.deleting
             self._simulation.require(going, f"a message is refused, and all is there: {refused.text}")
+        if reader.message_id:
+            one.readers[thread_id].append(reader)
+            for _ in range(random.choice((0, 0, 1, 3))):
+                await self._say_otherwise(one, person, thread_id, reader.message_id)
+
+    async def _say_otherwise(self, one: Inhabitant, person: Person, thread_id: str, message_id: str) -> None:
+        """Has another version made of an answer or its question, chooses one, or deletes it with all that follows."""
+        random, reader, told = self._simulation.random, Reader(person), {"request_id": person.request_id()}
+        step = random.choice(("edit", "regenerate", "regenerate", "select", "delete"))
+        if step == "delete":
+            one.trimmed.add(thread_id)
+        try:
+            answer = await person.ask("messages", MessagesServiceStub, "GetMessage", GetMessageRequest(id=message_id))
+            place = random.choice((answer.id, answer.question_id))
+            match step:
+                case "edit":
+                    edit = EditMessageRequest(message_id=answer.question_id, content="Tell me this", **told)
+                    edit.busy_policy = random.choice((BUSY_POLICY_REJECT, BUSY_POLICY_ENQUEUE, BUSY_POLICY_INTERRUPT))
+                    await reader.send(edit)
+                case "regenerate":
+                    again = RegenerateMessageRequest(message_id=answer.id, busy_policy=BUSY_POLICY_ENQUEUE, **told)
+                    await reader.send(again)
+                case "select":
+                    select = SelectVersionRequest(message_id=place, **told)
+                    await person.ask("messages", MessagesServiceStub, "SelectVersion", select)
+                case "delete":
+                    delete = DeleteMessageRequest(id=place, **told)
+                    await person.ask("messages", MessagesServiceStub, "DeleteMessage", delete)
+        except (Precondition, Exhausted) as refused:
+            expected = refused.reason in ("THREAD_BUSY", "QUEUE_FULL", "NOT_ENDED", "MODEL_UNAVAILABLE")
+            self._simulation.require(expected, f"{step} is refused: {refused.reason}")
+        except NotFound as refused:
+            going = one.is_leaving or thread_id in one.deleting or thread_id in one.trimmed
+            self._simulation.require(going, f"{step} is refused, and all is there: {refused.text}")
         if reader.message_id:
             one.readers[thread_id].append(reader)
 

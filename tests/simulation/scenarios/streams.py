@@ -23,6 +23,9 @@ from llmchat.messages.v1.messages_service_pb2 import (
 from llmchat.messages.v1.messages_service_pb2_grpc import MessagesServiceStub
 from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest
 from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
+from llmchat.users.v1.user_pb2 import User
+from llmchat.users.v1.users_service_pb2 import CreateUserRequest
+from llmchat.users.v1.users_service_pb2_grpc import UsersServiceStub
 
 from libs.common.errors import Exhausted, Precondition
 from services.messages.collections import MESSAGES
@@ -48,7 +51,8 @@ class _Conversations:
     def __init__(self, simulation: Simulation, house: House) -> None:
         self._simulation = simulation
         self._house = house
-        self._person = Person(simulation, "user_1")
+        # Nobody before they have registered.
+        self._person = Person(simulation, "")
         self._readers: list[Reader] = []
         # Those who have sent something.
         self._senders: list[Reader] = []
@@ -58,9 +62,12 @@ class _Conversations:
 
     async def run(self) -> None:
         simulation, random = self._simulation, self._simulation.random
-        self._house.start({"catalog": 1, "threads": 1, "messages": random.choice((1, 2, 2, 3))})
+        # All of them hear of answers that have ended.
+        others = dict.fromkeys(("catalog", "users", "threads", "operations"), 1)
+        self._house.start({**others, "messages": random.choice((1, 2, 2, 3))})
         simulation.storm()
         async with asyncio.TaskGroup() as tasks:
+            self._person = Person(simulation, await self._register())
             load = [self._begin(tasks, self._converse(tasks)) for _ in range(random.randint(1, 2))]
             await asyncio.wait(load, timeout=random.choice((5, 20, 40)))
             simulation.calm()
@@ -75,6 +82,13 @@ class _Conversations:
 
     def _is_over(self) -> bool:
         return all(task.done() for task in self._under_way)
+
+    async def _register(self) -> str:
+        request = CreateUserRequest(
+            username="person@example.com", display_name="Ada", password="correct", request_id="register"
+        )
+        user: User = await self._person.ask("users", UsersServiceStub, "CreateUser", request)
+        return user.id
 
     async def _converse(self, tasks: asyncio.TaskGroup) -> None:
         """One thread, in which one thing after the other is said, or at once."""
