@@ -17,6 +17,7 @@ from libs.common.clock import milliseconds
 from libs.common.documents.system import OUTBOX
 from libs.common.documents.unit import Unit
 from libs.common.events import inbox, outbox
+from libs.common.events.acknowledging import Acknowledgements
 from libs.common.events.inbox import Inbox
 from libs.common.events.outbox import Outbox
 from libs.common.store.hlc import HybridClock
@@ -78,7 +79,7 @@ async def _publish_before_the_commit(self: Outbox, unit: Unit, event: OutboxEven
     self._publish(event)
 
 
-async def _settle_at_the_first(self: Outbox, unit: Unit, event: OutboxEvent, consumer: str) -> None:
+async def _settle_at_the_first(self: Acknowledgements, unit: Unit, event: OutboxEvent, consumer: str) -> None:
     unit.delete(OUTBOX, event.id)
 
 
@@ -126,7 +127,9 @@ MUTATIONS: Mapping[str, Mutation] = {
     "publish-first": Mutation(
         "events are published before they are stored", "events", Outbox, "_stage", _publish_before_the_commit
     ),
-    "settle-first": Mutation("the first consumer settles an event", "events", Outbox, "_settle", _settle_at_the_first),
+    "settle-first": Mutation(
+        "the first consumer settles an event", "events", Acknowledgements, "_settle", _settle_at_the_first
+    ),
     "no-order": Mutation("later events of an aggregate do not wait", "events", Outbox, "_in_turn", _all_at_once),
     "no-clock": Mutation(
         "clocks of replicas do not learn from each other", "events", HybridClock, "observe", lambda self, reading: None

@@ -188,7 +188,7 @@ class _Town:
 
     async def _say_otherwise(self, one: Inhabitant, person: Person, thread_id: str, message_id: str) -> None:
         """Has another version made of an answer or its question, chooses one, or deletes it with all that follows."""
-        random, reader, told = self._simulation.random, Reader(person), {"request_id": person.request_id()}
+        random, reader, request_id = self._simulation.random, Reader(person), person.request_id()
         step = random.choice(("edit", "regenerate", "regenerate", "select", "delete"))
         if step == "delete":
             one.trimmed.add(thread_id)
@@ -197,17 +197,21 @@ class _Town:
             place = random.choice((answer.id, answer.question_id))
             match step:
                 case "edit":
-                    edit = EditMessageRequest(message_id=answer.question_id, content="Tell me this", **told)
+                    edit = EditMessageRequest(
+                        message_id=answer.question_id, content="Tell me this", request_id=request_id
+                    )
                     edit.busy_policy = random.choice((BUSY_POLICY_REJECT, BUSY_POLICY_ENQUEUE, BUSY_POLICY_INTERRUPT))
                     await reader.send(edit)
                 case "regenerate":
-                    again = RegenerateMessageRequest(message_id=answer.id, busy_policy=BUSY_POLICY_ENQUEUE, **told)
+                    again = RegenerateMessageRequest(
+                        message_id=answer.id, busy_policy=BUSY_POLICY_ENQUEUE, request_id=request_id
+                    )
                     await reader.send(again)
                 case "select":
-                    select = SelectVersionRequest(message_id=place, **told)
+                    select = SelectVersionRequest(message_id=place, request_id=request_id)
                     await person.ask("messages", MessagesServiceStub, "SelectVersion", select)
                 case "delete":
-                    delete = DeleteMessageRequest(id=place, **told)
+                    delete = DeleteMessageRequest(id=place, request_id=request_id)
                     await person.ask("messages", MessagesServiceStub, "DeleteMessage", delete)
         except (Precondition, Exhausted) as refused:
             expected = refused.reason in ("THREAD_BUSY", "QUEUE_FULL", "NOT_ENDED", "MODEL_UNAVAILABLE")
