@@ -37,6 +37,7 @@ ACTIONS = MappingProxyType(
         "system_config.update": "the system configuration was changed",
         "model.update": "a model was put into the catalog, or changed there",
         "thread.share": "a thread was opened to other readers",
+        "thread.export": "threads were exported with their messages",
         "thread.unshare": "a thread was closed to other readers",
         "model.deprecate": "a model was deprecated",
         "model.remove": "a deprecated model was taken out of the lists",

@@ -151,6 +151,30 @@ def follow(conversation: Conversation, model_id: str, first_id: str, last_id: st
     conversation.heads[model_id] = last_id
 
 
+def is_end(conversation: Conversation, model_id: str, parent: Message | None) -> bool:
+    """Whether nothing follows `parent` on its branch; None: whether nothing has been said on the first branch."""
+    parent_id, number = (parent.id, parent.branch) if parent is not None else ("", 0)
+    known = conversation.branches.get(model_id)
+    if known is None:
+        return conversation.heads[model_id] == parent_id
+    return any(one.number == number and one.last_id == parent_id for one in known.branches)
+
+
+def add(conversation: Conversation, model_id: str, parent: Message | None, sibling_id: str, id: str) -> int:
+    """Puts one message behind `parent`, wherever that stands: on the same branch where it is the end of it, else on a
+    branch of its own (see `leave`). That branch is active then; returns its number.
+
+    Raises:
+        Exhausted: there are as many branches as may be (reason TOO_MANY_BRANCHES).
+    """
+    if not is_end(conversation, model_id, parent):
+        return leave(conversation, model_id, parent, sibling_id, id, id)
+    if parent is not None:
+        select(conversation, parent)
+    follow(conversation, model_id, id, id)
+    return active_branch(conversation, model_id)
+
+
 def leave(
     conversation: Conversation, model_id: str, parent: Message | None, sibling_id: str, first_id: str, last_id: str
 ) -> int:

@@ -27,9 +27,9 @@ from services.messages.rules import known_conversation, read_visible
 if TYPE_CHECKING:
     from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceAsyncStub
 
-_PAGE_SIZE = 50
+PAGE_SIZE = 50
 # HTML may take twenty times the bytes of its text; an answer has four megabytes.
-_HTML_PAGE_BYTES = 128 * 1024
+HTML_PAGE_BYTES = 128 * 1024
 
 
 async def read_message(documents: Documents, renderer: HtmlRenderer, call: Call, request: GetMessageRequest) -> Message:
@@ -70,7 +70,7 @@ async def list_messages(
         MESSAGES,
         order="position",
         descending=not request.oldest_first,
-        limit=request.page_size or _PAGE_SIZE,
+        limit=request.page_size or PAGE_SIZE,
         thread_id=request.thread_id,
         **narrowed,
     )
@@ -82,7 +82,7 @@ async def list_messages(
         query,
         request.page_token,
         count=request.count_total,
-        most_bytes=_HTML_PAGE_BYTES if is_html else PAGE_BYTES,
+        most_bytes=HTML_PAGE_BYTES if is_html else PAGE_BYTES,
         keep=_shown(conversation, all_branches=request.all_branches),
     )
     for message in page.items:

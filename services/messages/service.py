@@ -53,12 +53,14 @@ from services.messages.deleting import delete_message
 from services.messages.editing import Editing, select_version
 from services.messages.feedback import set_feedback
 from services.messages.generations import Generations
+from services.messages.importing import Importing
 from services.messages.makers import check_provider, pull_model
 from services.messages.models import Models
 from services.messages.reading import list_messages, read_message
 from services.messages.rendering import HtmlRenderer
 from services.messages.rules import read_visible
 from services.messages.sending import Sending
+from services.messages.shared_reading import list_shared_messages
 from services.messages.streams import Streams
 from services.messages.summarizing import Summarizing
 from services.messages.titles import suggest_title
@@ -90,6 +92,7 @@ class MessagesService:
         self._generations = generations
         self._outbox = outbox
         self._sending = Sending(documents, models, defaults, generations, limits)
+        self._importing = Importing(documents, outbox, models, threads, limits)
         self._editing = Editing(documents, models, defaults, generations, limits)
         self._streams = streams
         self._appending = appending
@@ -147,7 +150,8 @@ class MessagesService:
         return await delete_message(self._documents, self._generations, self._outbox, call, request)
 
     async def ListSharedMessages(self, request: ListSharedMessagesRequest, call: Call) -> ListSharedMessagesResponse:
-        raise NotImplementedError
+        """A page of a thread that is shared."""
+        return await list_shared_messages(self._documents, self._threads, self._renderer, request)
 
     async def ClaimAnswer(self, request: ClaimAnswerRequest, call: Call) -> ClaimAnswerResponse:
         """The right to write an answer from outside."""
@@ -158,7 +162,8 @@ class MessagesService:
         return await self._appending.append(requests)
 
     async def ImportMessages(self, request: ImportMessagesRequest, call: Call) -> ImportMessagesResponse:
-        raise NotImplementedError
+        """What was said elsewhere."""
+        return await self._importing.run(call, request)
 
     async def Summarize(self, request: SummarizeRequest, call: Call) -> SummarizeResponse:
         """A summary of what a model's context has no room for."""

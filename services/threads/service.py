@@ -42,6 +42,8 @@ from libs.common.events.changes import Changes, change_channel
 from libs.common.events.outbox import Outbox
 from services.threads import thread as threads
 from services.threads.collections import THREADS
+from services.threads.exporting import Exporting
+from services.threads.importing import Importing
 from services.threads.pruning import prune_threads
 from services.threads.room import Room
 from services.threads.search import search_threads
@@ -56,14 +58,24 @@ class ThreadsService:
     """Thin: each method hands its request to the use case of that name."""
 
     def __init__(
-        self, documents: Documents, changes: Changes, outbox: Outbox, limits: CountedLimits, lists: Answers
+        self,
+        documents: Documents,
+        changes: Changes,
+        outbox: Outbox,
+        limits: CountedLimits,
+        lists: Answers,
+        room: Room,
+        importing: Importing,
+        exporting: Exporting,
     ) -> None:
         self._documents = documents
         self._changes = changes
         self._outbox = outbox
         self._limits = limits
         self._lists = lists
-        self._room = Room(limits)
+        self._room = room
+        self._importing = importing
+        self._exporting = exporting
 
     async def CreateThread(self, request: CreateThreadRequest, call: Call) -> Thread:
         async def create(unit: Unit) -> Thread:
@@ -113,10 +125,10 @@ class ThreadsService:
         return await self._documents.once(call, request, PruneThreadsResponse, prune)
 
     async def ImportThreads(self, requests: AsyncIterator[ImportThreadsRequest], call: Call) -> ImportThreadsResponse:
-        raise NotImplementedError
+        return await self._importing.run(requests, call)
 
     def ExportThreads(self, request: ExportThreadsRequest, call: Call) -> AsyncGenerator[ExportThreadsResponse, None]:
-        raise NotImplementedError
+        return self._exporting.run(request, call)
 
     async def UpdateThread(self, request: UpdateThreadRequest, call: Call) -> Thread:
         async def update(unit: Unit) -> Thread:

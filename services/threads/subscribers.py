@@ -7,6 +7,7 @@ from typing import cast
 from google.protobuf.message import Message
 from llmchat.events.v1.events_pb2 import (
     GenerationFinished,
+    MessagesImported,
     MessagesRemoved,
     ModelDeprecated,
     ThreadSummarized,
@@ -17,7 +18,7 @@ from libs.common.documents.unit import Unit
 from libs.common.events.changes import Changes
 from libs.common.events.inbox import Handler
 from libs.common.events.outbox import Outbox
-from services.threads.activity import record_generation, record_removal
+from services.threads.activity import record_generation, record_import, record_removal
 from services.threads.cascades import leave_model, remove_threads
 from services.threads.summaries import record_summary
 
@@ -27,6 +28,10 @@ def subscriptions(changes: Changes, outbox: Outbox) -> dict[str, Handler]:
 
     async def generation_finished(unit: Unit, event: Message, progress: str) -> str | None:
         await record_generation(unit, changes, outbox, cast(GenerationFinished, event))
+        return None
+
+    async def messages_imported(unit: Unit, event: Message, progress: str) -> str | None:
+        await record_import(unit, changes, cast(MessagesImported, event))
         return None
 
     async def messages_removed(unit: Unit, event: Message, progress: str) -> str | None:
@@ -45,6 +50,7 @@ def subscriptions(changes: Changes, outbox: Outbox) -> dict[str, Handler]:
 
     return {
         "generation.finished": generation_finished,
+        "messages.imported": messages_imported,
         "messages.removed": messages_removed,
         "user.deleted": user_deleted,
         "model.deprecated": model_deprecated,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from llmchat.events.v1.events_pb2 import GenerationFinished, ThreadCreated
+from llmchat.events.v1.events_pb2 import GenerationFinished, MessagesImported, ThreadCreated
 from llmchat.users.stored.v1.user_pb2 import UsageRecord
 from llmchat.users.v1.user_pb2 import UserUsage
 
-from libs.common.clock import milliseconds
+from libs.common.clock import milliseconds, timestamp
 from libs.common.documents.tombstones import is_alive
 from libs.common.documents.unit import Unit
 from services.users.collections import USAGES, USERS
@@ -26,6 +26,14 @@ async def count_generation(unit: Unit, event: GenerationFinished) -> None:
     if usage is not None:
         usage.total_messages += event.messages
         usage.total_tokens += event.tokens
+
+
+async def count_imported(unit: Unit, event: MessagesImported) -> None:
+    """Stages what a person has brought in from elsewhere; nothing where they are forgotten."""
+    at = timestamp(min(milliseconds(event.last_message_at), unit.now))
+    usage = await _usage(unit, event.user_id, at)
+    if usage is not None:
+        usage.total_messages += sum(event.messages.values())
 
 
 async def forget_usage(unit: Unit, user_id: str) -> None:

@@ -137,7 +137,13 @@ def _signed(token: str) -> list[aio.ClientInterceptor]:
         async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
             return await continuation(_with(client_call_details, metadata), request)
 
-    return [Unary(), Stream()]
+    class Intake(aio.StreamUnaryClientInterceptor):
+        async def intercept_stream_unary(
+            self, continuation: Any, client_call_details: Any, request_iterator: Any
+        ) -> Any:
+            return await continuation(_with(client_call_details, metadata), request_iterator)
+
+    return [Unary(), Stream(), Intake()]
 
 
 def _with(details: aio.ClientCallDetails, metadata: tuple[tuple[str, str], ...]) -> aio.ClientCallDetails:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
@@ -41,3 +42,17 @@ async def read_portion(unit: Unit, query: Query[M]) -> Portion[M]:
             return Portion(documents, True)
         query = replace(query, after=place_of(query, found[-1]))
     return Portion(documents, False)
+
+
+def in_portions(documents: Iterable[M]) -> Iterator[list[M]]:
+    """All of them, in as few lists as the same bounds allow."""
+    portion: list[M] = []
+    size = 0
+    for document in documents:
+        portion.append(document)
+        size += document.ByteSize()
+        if len(portion) >= _DOCUMENTS or size >= _BYTES:
+            yield portion
+            portion, size = [], 0
+    if portion:
+        yield portion
