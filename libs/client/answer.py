@@ -11,6 +11,8 @@ import grpc.aio
 from llmchat.messages.v1.message_pb2 import Message
 from llmchat.messages.v1.messages_service_pb2 import (
     CancelGenerationRequest,
+    EditMessageRequest,
+    RegenerateMessageRequest,
     SendMessageRequest,
     StreamEvent,
     StreamTokensRequest,
@@ -47,7 +49,7 @@ class Answer:
         calls: Calls,
         messages: MessagesServiceAsyncStub,
         *,
-        send: SendMessageRequest | None = None,
+        send: SendMessageRequest | EditMessageRequest | RegenerateMessageRequest | None = None,
         message_id: str = "",
         after_seq: int = 0,
         patience: float = 60.0,
@@ -150,7 +152,8 @@ class Answer:
                 request = StreamTokensRequest(message_id=self.message_id, after_seq=self.seq)
                 self._stream = self._calls.stream(self._messages.StreamTokens, request)
             else:
-                self._stream = self._calls.stream(self._messages.SendMessage, self._send)
+                method = getattr(self._messages, self._send.DESCRIPTOR.name.removesuffix("Request"))
+                self._stream = self._calls.stream(method, self._send)
         return self._stream
 
     def _continues(self, event: StreamEvent) -> bool:

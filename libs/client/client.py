@@ -16,10 +16,11 @@ from libs.client.calls import new_request_id
 from libs.client.keys import Keys
 from libs.client.models import Models
 from libs.client.operations import Operations
+from libs.client.versions import Versions
 from libs.client.watching import ThreadsWatch
 
 
-class Client(Accounts, Keys, Models, Operations):
+class Client(Accounts, Keys, Models, Operations, Versions):
     """Conversations, and all else that a person does: see the classes that this one is made of.
 
     How it is opened, and what every call goes by, is said at `Connection`.
@@ -107,14 +108,18 @@ class Client(Accounts, Keys, Models, Operations):
         oldest_first: bool = True,
         page_size: int = 0,
         html: bool = False,
+        all_branches: bool = False,
     ) -> AsyncIterator[Message]:
-        """The messages of a conversation, of all models or of one; `html` as of `get_message`."""
+        """The messages of a conversation, of all models or of one, other versions too where `all_branches` are asked
+        for; `html` as of `get_message`.
+        """
         request = messages.ListMessagesRequest(
             thread_id=thread_id,
             model_id=model_id,
             oldest_first=oldest_first,
             page_size=page_size,
             format=_format(html),
+            all_branches=all_branches,
         )
         async for page in self._calls.pages(self._messages.ListMessages, request):
             for message in page.messages:

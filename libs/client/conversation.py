@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from llmchat.messages.v1.message_pb2 import ROLE_ASSISTANT, ROLE_USER, Message, Role
 from llmchat.messages.v1.messages_service_pb2 import BUSY_POLICY_INTERRUPT
 from rich.console import Console
 from rich.text import Text
@@ -22,6 +23,8 @@ HELP = """\
 /new        start another conversation
 /threads    your conversations
 /history    this conversation from its beginning
+/again      another answer to the last question
+/edit TEXT  the last question, asked otherwise
 /model ID   talk with another model; without an id, the models there are
 /help       this
 /quit       leave (as Ctrl-D does)
@@ -62,6 +65,10 @@ class Conversation:
                     self._console.print(threads_table([t async for t in self._client.list_threads(archived=False)]))
                 case "/history":
                     await self._history()
+                case "/again":
+                    await self._answer_again()
+                case "/edit":
+                    await self._ask_otherwise(argument.strip())
                 case "/model":
                     await self._choose_model(argument.strip())
                 case _ if command.startswith("/"):
@@ -93,7 +100,29 @@ class Conversation:
         if not self.thread_id:
             self.thread_id = (await self._client.create_thread()).id
         # An answer that was left behind must not be in the way of the next question.
-        answer = self._client.send(self.thread_id, self.model, question, busy_policy=BUSY_POLICY_INTERRUPT)
+        await self._follow(self._client.send(self.thread_id, self.model, question, busy_policy=BUSY_POLICY_INTERRUPT))
+
+    async def _answer_again(self) -> None:
+        answer = await self._last(ROLE_ASSISTANT)
+        if answer is not None:
+            await self._follow(self._client.regenerate(answer.id))
+
+    async def _ask_otherwise(self, text: str) -> None:
+        question = await self._last(ROLE_USER)
+        if question is not None:
+            await self._follow(self._client.edit(question.id, text, busy_policy=BUSY_POLICY_INTERRUPT))
+
+    async def _last(self, role: Role) -> Message | None:
+        """The last message of one role to or from the model, if there is any."""
+        if self.thread_id:
+            listed = self._client.list_messages(self.thread_id, model_id=self.model, oldest_first=False, page_size=2)
+            async for message in listed:
+                if message.role == role:
+                    return message
+        print_note(self._console, "nothing has been said yet")
+        return None
+
+    async def _follow(self, answer: Answer) -> None:
         showing = asyncio.create_task(self._show(answer))
         cancelling: list[asyncio.Task[object]] = []
 

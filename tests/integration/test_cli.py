@@ -140,6 +140,21 @@ def test_the_commands_of_a_conversation(chat: Terminal) -> None:
     chat.see("/model ID")
 
 
+def test_a_question_is_asked_otherwise_and_answered_again(chat: Terminal) -> None:
+    chat.type("/again\n")
+    chat.see("nothing has been said yet")
+    chat.type("First words\n")
+    chat.see("echo › First words\n")
+    chat.type("/edit Other words\n")
+    chat.see("echo › Other words\n")
+    chat.type("/again\n")
+    chat.see("echo › Other words\n")
+    chat.type("/edit\n")
+    chat.see("error: ")
+    chat.type("/history\n")
+    chat.see("you\nOther words\n\necho\nOther words\n")
+
+
 def test_a_conversation_is_found_again_by_the_other_commands(environment: dict[str, str]) -> None:
     account = ("--username", "reader@example.com", "--password-stdin")
     assert run("register", *account, environment=environment, typed=f"{PASSWORD}\n").returncode == 0

@@ -123,6 +123,28 @@ async def test_a_send_that_is_repeated_under_its_request_id_attaches(ada: Client
     assert len([message async for message in ada.list_messages(thread.id)]) == 2
 
 
+async def test_other_versions_are_made_and_chosen_thought_of_and_deleted(ada: Client) -> None:
+    thread = await ada.create_thread()
+    first = ada.send(thread.id, "echo", "one")
+    question_id = (await first.read()).question_id
+    await ada.regenerate(first.message_id).read()
+    other = ada.edit(question_id, "un")
+    await other.read()
+
+    async def shown(*, all_branches: bool = False) -> list[str]:
+        return [text_of(message) async for message in ada.list_messages(thread.id, all_branches=all_branches)]
+
+    assert await shown() == ["un", "un"]
+    assert await shown(all_branches=True) == ["one", "one", "one", "un", "un"]
+    await ada.select_version(first.message_id)
+    assert await shown() == ["one", "one"]
+    thought = message_pb2.Feedback(rating=4)
+    assert (await ada.set_feedback(first.message_id, thought)).feedback == thought
+    assert not (await ada.set_feedback(first.message_id, None)).HasField("feedback")
+    await ada.delete_message(question_id)
+    assert await shown() == ["un", "un"]
+
+
 async def test_a_title_is_written_by_an_operation_that_can_be_watched(ada: Client) -> None:
     thread = await ada.create_thread()
     await ada.send(thread.id, "echo", "Plans for the garden").read()
