@@ -48,6 +48,6 @@ async def bootstrap(process: Process) -> None:
     process.server.on_stopping.append(changes.close)
     operations = channels.stub("operations", OperationsServiceStub)
     outbox = process.outbox("catalog", documents)
-    answers = process.answers("models", _FRESH_SECONDS), process.answers("model_lists", _FRESH_SECONDS)
+    answers = process.answers("model_answers", _FRESH_SECONDS), process.answers("model_lists", _FRESH_SECONDS)
     service = CatalogService(documents, changes, outbox, healths, checks, operations, *answers)
     process.server.add(DESCRIPTOR.services_by_name["CatalogService"], service)
