@@ -154,11 +154,7 @@ class Importing:
         if begin.model_id:
             return begin.model_id
         settings = await self._users.GetUserSettings(GetUserSettingsRequest())
-        model_id = settings.default_model or self._config.current.defaults.model
-        if not model_id:
-            text = "its model is none of the catalog's, and no other is named"
-            raise Precondition(text, reason="NO_MODEL")
-        return model_id
+        return settings.default_model or self._config.current.defaults.model
 
     async def _has_model(self, id: str) -> bool:
         try:

@@ -150,9 +150,9 @@ async def set_generated_title(
 
 def add(unit: Unit, changes: Changes, outbox: Outbox, thread: Thread) -> Thread:
     """Stages a new thread and the event by which it is counted. The one way to make a thread."""
-    created = ThreadCreated(thread_id=thread.id, user_id=thread.user_id, created_at=thread.created_at)
-    # An aggregate of its own: what becomes of the thread does not wait for those who count.
-    outbox.emit(unit, "thread.created", f"{thread.id}.created", created)
+    # One that is brought in from elsewhere began before it came to be here.
+    created = ThreadCreated(thread_id=thread.id, user_id=thread.user_id, created_at=timestamp(unit.now))
+    outbox.emit(unit, "thread.created", "", created)
     return save(unit, changes, unit.create(THREADS, thread))
 
 

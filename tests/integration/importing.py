@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from llmchat.messages.v1.message_pb2 import ROLE_ASSISTANT, Message
 from llmchat.threads.v1.thread_pb2 import Thread
 from llmchat.threads.v1.threads_service_pb2 import (
     CONVERSATION_FORMAT_CHATGPT,
+    CONVERSATION_FORMAT_CLAUDE,
     BeginImport,
     ConversationFormat,
     ExportThreadsRequest,
@@ -21,12 +23,29 @@ from llmchat.threads.v1.threads_service_pb2 import (
 )
 
 from libs.common.clock import milliseconds
+from libs.common.documents.system import OUTBOX
+from libs.common.settings import SERVICES
+from libs.common.store.port import Query
 from tests.integration.branching import listed
-from tests.integration.conftest import Person
+from tests.integration.calling import eventually
+from tests.integration.conftest import House, Person
+from tests.integration.planting import documents_of
 
-FILES = Path(__file__).parents[1] / "data" / "imports"
-CHATGPT = CONVERSATION_FORMAT_CHATGPT
+CHATGPT, CLAUDE = CONVERSATION_FORMAT_CHATGPT, CONVERSATION_FORMAT_CLAUDE
+_FILES = Path(__file__).parents[1] / "data" / "imports"
+CHATGPT_FILE = (_FILES / "chatgpt.json").read_bytes()
+CLAUDE_FILE = (_FILES / "claude.json").read_bytes()
 PIECE = 1000
+
+
+async def unsettled(house: House) -> int:
+    """How many events are not handled yet."""
+    return sum([len(await (await documents_of(house, name)).query(Query.by_id(OUTBOX))) for name in SERVICES])
+
+
+async def settled(house: House) -> None:
+    """Returns once every event is handled."""
+    await eventually(partial(unsettled, house), lambda events: not events, within=30)
 
 
 async def steps(
