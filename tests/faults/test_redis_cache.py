@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -135,7 +136,7 @@ async def test_with_redis_away_lists_are_read_and_after_the_gap_settings_are_ask
 ) -> None:
     """Two processes: what is written at one is read at the other."""
     monkeypatch.setenv("LLMCHAT_ECHO_TOKENS_PER_SECOND", "0")
-    shared = {"bus_url": redis.url, "shared_cache": True}
+    shared: dict[str, Any] = {"bus_url": redis.url, "shared_cache": True}
     async with open_house(tmp_path, **shared) as one, open_house(tmp_path, **shared) as other:
         here = await account(one)
         there = await other.person(here.user_id)

@@ -216,7 +216,12 @@ class Houses:
 async def houses(redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Houses]:
     monkeypatch.setenv("LLMCHAT_ECHO_TOKENS_PER_SECOND", "0")
     # What is seen within a second is not seen because somebody looked.
-    quiet = {"bus_url": redis_url, "shared_cache": True, "pull_interval": 600, "redelivery_interval": 600}
+    quiet: dict[str, Any] = {
+        "bus_url": redis_url,
+        "shared_cache": True,
+        "pull_interval": 600,
+        "redelivery_interval": 600,
+    }
     async with AsyncExitStack() as stack:
         opened = [await stack.enter_async_context(open_house(tmp_path / "data", **quiet)) for _ in range(2)]
         yield Houses(*opened)
@@ -255,7 +260,7 @@ async def test_a_list_that_one_remembers_is_found_by_the_other_until_it_changes(
         await within_a_second(lambda: titles(writer), [f"{number}"])  # noqa: B023
 
     await here.threads.DeleteThread(DeleteThreadRequest(id=thread.id))
-    await within_a_second(lambda: titles(there), [])
+    await eventually(lambda: titles(there), lambda listed: not listed, within=1)
 
 
 async def shared_after(reading: Awaitable[object], houses: Houses) -> float:

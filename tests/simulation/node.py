@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
+from libs.common.caching.in_process_cache import InProcessCache
 from libs.common.crypto.keys import KeyRing, SecretKey
 from libs.common.events.bus import Bus
 from libs.common.events.in_process_bus import InProcessBus
@@ -50,10 +51,11 @@ class Node(Machine, Process):
         # What runs in copies of it runs on this machine.
         self.context: Context = OUTSIDE.copy()
         self.context.run(MACHINE.set, self)
+        cache = InProcessCache(now=lambda: self.now() / 1000) if place.alone else None
         bus: Bus = InProcessBus() if place.alone else SimulatedBus(simulation, simulation.wire, self)
         settings = _settings("memory://" if place.alone else "redis://simulated")
         stack = AsyncExitStack()
-        self.context.run(Process.__init__, self, settings, bus, _KEYS, self.now, stack, replica=self.name)
+        self.context.run(Process.__init__, self, settings, bus, _KEYS, self.now, stack, replica=self.name, cache=cache)
 
     @property
     def simulated_server(self) -> SimulatedServer:
