@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol, TypeVar
 
 import grpc
@@ -120,6 +120,28 @@ class Calls:
             return method(request, timeout=STREAM_SECONDS, metadata=_metadata(request, token))
 
         return Stream(open_with, self._authorization)
+
+    async def intake(
+        self,
+        method: grpc.aio.StreamUnaryMultiCallable[Request, Response],
+        requests: Callable[[], AsyncIterator[Request]],
+        seconds: float,
+    ) -> Response:
+        """Calls `method` with a stream, and once more from its beginning where the token turns out to have expired.
+
+        Raises:
+            AioRpcError: what the server answered, or what broke it.
+            DomainError: no token could be had.
+        """
+        self._refuse_when_closed()
+        token = await self._authorization.token()
+        try:
+            return await method(requests(), timeout=seconds, metadata=_metadata(None, token))
+        except grpc.aio.AioRpcError as error:
+            if not await self._authorization.renewed(token, from_rpc_error(error)):
+                raise
+        token = await self._authorization.token()
+        return await method(requests(), timeout=seconds, metadata=_metadata(None, token))
 
     async def close(self) -> None:
         """Ends the open calls and the connections. Answers that run on the server run on."""

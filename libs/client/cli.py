@@ -20,6 +20,7 @@ from libs.client.commands.check import check
 from libs.client.commands.demo import demo
 from libs.client.commands.events import list_events, replay
 from libs.client.commands.export import export
+from libs.client.commands.imports import export_threads, import_threads
 from libs.client.commands.operations import cancel, list_operations, retry, show
 from libs.client.commands.sessions import password, sessions
 from libs.client.commands.up import up
@@ -46,6 +47,9 @@ def build() -> typer.Typer:
     of_machine.command("load")(local_models.load)
     app.add_typer(of_machine, name="model")
     _add(app, (register, login, logout, sessions, password, export, delete_account), _ACCOUNT)
+    # `import` is no name that a function may have.
+    app.command("import", rich_help_panel=_ACCOUNT)(import_threads)
+    _add(app, (export_threads,), _ACCOUNT)
     _add_group(app, "keys", keys.list_keys, {"create": keys.create, "revoke": keys.revoke}, _ACCOUNT)
     known: dict[str, Command] = {"show": show, "cancel": cancel, "retry": retry}
     _add_group(app, "operations", list_operations, known, _ACCOUNT)

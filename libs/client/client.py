@@ -13,6 +13,7 @@ from llmchat.threads.v1.thread_pb2 import Thread, ThreadSettings
 from libs.client.accounts import Accounts
 from libs.client.answer import Answer
 from libs.client.calls import new_request_id
+from libs.client.imports import Imports
 from libs.client.keys import Keys
 from libs.client.models import Models
 from libs.client.operations import Operations
@@ -20,7 +21,7 @@ from libs.client.versions import Versions
 from libs.client.watching import ThreadsWatch
 
 
-class Client(Accounts, Keys, Models, Operations, Versions):
+class Client(Accounts, Imports, Keys, Models, Operations, Versions):
     """Conversations, and all else that a person does: see the classes that this one is made of.
 
     How it is opened, and what every call goes by, is said at `Connection`.
