@@ -45,11 +45,13 @@ from libs.common.documents.retention import Retention
 from libs.common.documents.system import SYSTEM_COLLECTIONS
 from libs.common.documents.unit import Unit
 from libs.common.errors import Invalid, Unavailable
+from libs.common.events.acknowledging import Completion
 from libs.common.events.bus import Bus
 from libs.common.events.calls import CallsTold
+from libs.common.events.gathering import Gathered
 from libs.common.events.inbox import Handler, Inbox
 from libs.common.events.open import is_shared, open_bus
-from libs.common.events.outbox import Completion, Outbox
+from libs.common.events.outbox import Outbox
 from libs.common.events.parked import watch_events
 from libs.common.events.service import EventsService
 from libs.common.events.table import EVENTS
@@ -238,7 +240,7 @@ class Process:
         self.background(outbox.run)
         if self._calls is None:
             # One of the process's services tells for all of them.
-            self._calls = CallsTold(self._tally, documents, outbox, self.replica)
+            self._calls = CallsTold(self._tally, documents, outbox)
             self.background(self._calls.run)
 
         async def tell(unsettled: int, parked: int) -> None:
@@ -249,9 +251,16 @@ class Process:
         self.background(partial(watch_events, documents, self.settings.redelivery_interval, tell))
         return outbox
 
-    def consume(self, consumer: str, documents: Documents, channels: Channels, handlers: Mapping[str, Handler]) -> None:
-        """Handles the service's incoming events while the process runs."""
-        owners = {owner for type in handlers for owner in EVENTS[type].owners}
+    def consume(
+        self,
+        consumer: str,
+        documents: Documents,
+        channels: Channels,
+        handlers: Mapping[str, Handler],
+        gathered: Mapping[str, Gathered] | None = None,
+    ) -> None:
+        """Handles the service's incoming events while the process runs: by `gathered`, many of a type at once."""
+        owners = {owner for type in (*handlers, *(gathered or {})) for owner in EVENTS[type].owners}
         stubs = {owner: channels.stub(owner, EventsServiceStub) for owner in owners}
 
         async def pull(request: PullEventsRequest) -> PullEventsResponse:
@@ -264,6 +273,7 @@ class Process:
             handlers,
             pull,
             replica=self.replica,
+            gathered=gathered,
             interval=self.settings.pull_interval,
             lease_seconds=self.settings.inbox_lease,
             exclusive=self.exclusive,

@@ -75,7 +75,9 @@ async def end_answer(
     unit.put(MESSAGES, answer)
     if await unit.find(EXTERNAL_ANSWERS, answer.id) is not None:
         unit.delete(EXTERNAL_ANSWERS, answer.id)
-    outbox.emit(unit, "generation.finished", answer.thread_id, _finished(unit, answer))
+    finished = _finished(unit, answer)
+    outbox.emit(unit, "generation.finished", answer.thread_id, finished)
+    outbox.emit(unit, "generation.counted", "", finished)
 
     conversation = await unit.get(CONVERSATIONS, answer.thread_id)
     next_id = leave_turn(conversation, answer.model_id, answer.id)

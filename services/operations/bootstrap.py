@@ -18,7 +18,7 @@ from services.operations.personal_data import PERSONAL_DATA
 from services.operations.references import REFERENCES
 from services.operations.service import OperationsService
 from services.operations.settings import OperationsSettings
-from services.operations.subscribers import subscriptions
+from services.operations.subscribers import counted, subscriptions
 from services.operations.summarize import summarization
 from services.operations.system_config import SystemConfigs
 from services.operations.system_health import SystemHealthCheck
@@ -49,7 +49,7 @@ async def bootstrap(process: Process) -> None:
     catalog = channels.stub("catalog", CatalogServiceStub)
     config = SystemConfigs(documents, outbox, process.bus, process.config, catalog)
     await config.load()
-    process.consume("operations", documents, channels, subscriptions(changes, config))
+    process.consume("operations", documents, channels, subscriptions(changes, config), counted())
     process.server.on_stopping.append(changes.close)
     descriptor = operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"]
     export = UserDataExport(documents, outbox, channels)

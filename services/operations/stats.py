@@ -6,7 +6,6 @@ sums are exact. They are sums alone: events may come in any order.
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -29,7 +28,7 @@ from libs.common.documents.unit import Unit
 from libs.common.store.port import MAX_PAGE, Query
 from services.operations.collections import DAY_COUNTS, STATS
 
-# Handlers that run at the same time seldom meet in one of so many.
+# Units that run at the same time seldom meet in one of so many.
 _SHARDS = 8
 _DAYS = 30
 
@@ -118,7 +117,7 @@ async def read_stats(documents: Documents, days: int) -> SystemStats:
 
 async def _shard(unit: Unit) -> StatsShard:
     """Staged already: what is added to it before the commit is stored."""
-    id = f"stats.{_any_shard()}"
+    id = f"stats.{unit.now % _SHARDS}"
     shard = await unit.find(STATS, id) or StatsShard(id=id)
     shard.updated_at.CopyFrom(timestamp(unit.now))
     return unit.put(STATS, shard)
@@ -126,12 +125,8 @@ async def _shard(unit: Unit) -> StatsShard:
 
 async def _day(unit: Unit, date: str) -> DayCounts:
     """As `_shard`, of a day."""
-    id = f"{date}.{_any_shard()}"
+    id = f"{date}.{unit.now % _SHARDS}"
     return unit.put(DAY_COUNTS, await unit.find(DAY_COUNTS, id) or DayCounts(id=id))
-
-
-def _any_shard() -> int:
-    return random.randrange(_SHARDS)  # noqa: S311 # to keep out of each other's way, not a secret
 
 
 def _date(at: Timestamp) -> str:

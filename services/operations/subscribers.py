@@ -7,15 +7,10 @@ from typing import cast
 from google.protobuf.message import Message
 from llmchat.events.v1.events_pb2 import (
     AuditRecorded,
-    CallsCounted,
-    GenerationFinished,
-    MessagesRemoved,
     ModelDeprecated,
     SummaryWanted,
-    ThreadCreated,
     ThreadDeleted,
     TitleWanted,
-    UserCreated,
     UserDataRemoved,
     UserDeleted,
     UserDeletionAdvanced,
@@ -23,6 +18,7 @@ from llmchat.events.v1.events_pb2 import (
 
 from libs.common.documents.unit import Unit
 from libs.common.events.changes import Changes
+from libs.common.events.gathering import Gathered
 from libs.common.events.inbox import Handler
 from services.operations.audit_log import append
 from services.operations.cascades import release_thread, want_title
@@ -30,6 +26,7 @@ from services.operations.removed import add_removed
 from services.operations.stats import (
     count_calls,
     count_generation,
+    count_imported,
     count_removed,
     count_removed_messages,
     count_thread,
@@ -73,26 +70,6 @@ def subscriptions(changes: Changes, config: SystemConfigs) -> dict[str, Handler]
         await add_removed(unit, threads=removed.threads, messages=removed.messages, tokens=removed.tokens)
         return None
 
-    async def user_created(unit: Unit, event: Message, progress: str) -> str | None:
-        await count_user(unit, cast(UserCreated, event))
-        return None
-
-    async def thread_created(unit: Unit, event: Message, progress: str) -> str | None:
-        await count_thread(unit, cast(ThreadCreated, event))
-        return None
-
-    async def generation_finished(unit: Unit, event: Message, progress: str) -> str | None:
-        await count_generation(unit, cast(GenerationFinished, event))
-        return None
-
-    async def messages_removed(unit: Unit, event: Message, progress: str) -> str | None:
-        await count_removed_messages(unit, cast(MessagesRemoved, event))
-        return None
-
-    async def calls_counted(unit: Unit, event: Message, progress: str) -> str | None:
-        await count_calls(unit, cast(CallsCounted, event))
-        return None
-
     async def audit_recorded(unit: Unit, event: Message, progress: str) -> str | None:
         await append(unit, cast(AuditRecorded, event).audit_event)
         return None
@@ -108,11 +85,18 @@ def subscriptions(changes: Changes, config: SystemConfigs) -> dict[str, Handler]
         "user.deleted": user_deleted,
         "user.deletion_advanced": user_deletion_advanced,
         "user.data_removed": user_data_removed,
-        "user.created": user_created,
-        "thread.created": thread_created,
-        "generation.finished": generation_finished,
-        "messages.removed": messages_removed,
-        "calls.counted": calls_counted,
         "audit.recorded": audit_recorded,
         "model.deprecated": model_deprecated,
+    }
+
+
+def counted() -> dict[str, Gathered]:
+    """What is done at events that are only counted."""
+    return {
+        "user.created": count_user,
+        "thread.created": count_thread,
+        "generation.counted": count_generation,
+        "messages.imported": count_imported,
+        "messages.removed": count_removed_messages,
+        "calls.counted": count_calls,
     }

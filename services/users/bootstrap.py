@@ -36,7 +36,7 @@ from services.users.session_tokens import RefreshTokens
 from services.users.sessions import Sessions
 from services.users.settings import UsersSettings
 from services.users.sign_in import SignIn
-from services.users.subscribers import subscriptions
+from services.users.subscribers import counted, subscriptions
 from services.users.throttle import Throttle
 
 
@@ -53,7 +53,7 @@ async def bootstrap(process: Process) -> None:
         await deletion.advance(unit, event, cast(UserDeleted, payload))
 
     outbox = process.outbox("users", documents, {"user.deleted": user_deletion_acknowledged})
-    process.consume("users", documents, channels, subscriptions())
+    process.consume("users", documents, channels, subscriptions(), counted())
 
     revocations = RevocationLog(process.revocations, process.bus, process.settings.token_life, process.clock)
     # Before anyone is served.

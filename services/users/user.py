@@ -65,8 +65,7 @@ async def create_user(
     unit.create(USERNAMES, UsernameRecord(id=name_id, user_id=record.id))
     audit(unit, outbox, "user.create", "user", record.id, user_id=record.id)
     created = UserCreated(user_id=record.id, created_at=record.created_at)
-    # An aggregate of its own: a deletion does not wait for those who count.
-    outbox.emit(unit, "user.created", f"{record.id}.created", created)
+    outbox.emit(unit, "user.created", "", created)
     return view(config, record)
 
 

@@ -15,7 +15,7 @@ from llmchat.users.v1.users_service_pb2 import DeleteUserRequest, GetUserRequest
 from libs.common.documents.unit import Unit
 from libs.common.store.port import Query
 from services.users.collections import USAGES, USERS
-from services.users.subscribers import subscriptions
+from services.users.subscribers import counted
 from tests.integration.accounts import account, operator
 from tests.integration.calling import eventually
 from tests.integration.conftest import House, Person
@@ -103,11 +103,11 @@ async def test_what_comes_late_brings_nothing_back_of_a_person_who_is_gone(house
     await ada.users.DeleteUser(DeleteUserRequest(id="me"))
     users = await documents_of(house, "users")
     await eventually(lambda: users.find(USERS, ada.user_id), lambda record: record is None)
-    handlers = subscriptions()
+    handlers = counted()
 
     async def late(unit: Unit) -> None:
-        await handlers["thread.created"](unit, ThreadCreated(user_id=ada.user_id), "")
-        await handlers["generation.finished"](unit, GenerationFinished(user_id=ada.user_id, messages=2), "")
+        await handlers["thread.created"](unit, ThreadCreated(user_id=ada.user_id))
+        await handlers["generation.counted"](unit, GenerationFinished(user_id=ada.user_id, messages=2))
 
     await users.unit(late)
     assert await users.query(Query.by_id(USAGES)) == []

@@ -18,8 +18,10 @@ from libs.common.documents.system import OUTBOX
 from libs.common.documents.unit import Unit
 from libs.common.events import inbox, outbox
 from libs.common.events.acknowledging import Acknowledgements
+from libs.common.events.gathering import Gathering
 from libs.common.events.inbox import Inbox
 from libs.common.events.outbox import Outbox
+from libs.common.events.table import EVENTS
 from libs.common.store.hlc import HybridClock
 from libs.common.store.port import CollectionSpec, Put, Query
 from services.messages import branches, cascades, generations, leases, removal, streams
@@ -63,6 +65,13 @@ async def _step_before_its_mark(self: Inbox, unit: Unit, event: OutboxEvent, pay
 
     with patch.object(self, "_handlers", {**handlers, event.type: elsewhere}):
         return await _STEP(self, unit, event, payload)
+
+
+async def _count_without_mark(self: Gathering, unit: Unit, events: Sequence[OutboxEvent]) -> None:
+    for event in events:
+        payload = EVENTS[event.type].payload()
+        event.payload.Unpack(payload)
+        await self._handlers[event.type](unit, payload)
 
 
 async def _acknowledge_first(self: Inbox, event: OutboxEvent, acknowledge_to: str) -> None:
@@ -122,6 +131,9 @@ async def _bury_nobody(unit: Unit, kind: str, id: str) -> None:
 MUTATIONS: Mapping[str, Mutation] = {
     "no-mark": Mutation("effects leave no mark in the inbox", "events", Inbox, "_step", _step_without_mark),
     "mark-later": Mutation("mark and effect are two commits", "events", Inbox, "_step", _step_before_its_mark),
+    "count-again": Mutation(
+        "what is only counted leaves no mark in the inbox", "cascades", Gathering, "_stage", _count_without_mark
+    ),
     "ack-first": Mutation("events are acknowledged before their effect", "events", Inbox, "_take", _acknowledge_first),
     "no-pull": Mutation("what the bus loses is not asked for", "events", Inbox, "_pull_forever", _never_pull),
     "publish-first": Mutation(

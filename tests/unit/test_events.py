@@ -71,8 +71,7 @@ class Owner:
 
     async def pull(self, request: PullEventsRequest) -> PullEventsResponse:
         """Answers as the service would."""
-        for acknowledgement in request.acknowledgements:
-            await self.outbox.acknowledge(acknowledgement)
+        await self.outbox.acknowledge(request.acknowledgements)
         events, next_after_id = await self.outbox.pending(request.consumer, request.after_id)
         return PullEventsResponse(events=events, next_after_id=next_after_id)
 
@@ -291,7 +290,7 @@ class TestOrder:
         owner = Owner(LosingBus())
         await owner.delete("thread_1")
         event_id = (await owner.unsettled())[0].id
-        await owner.outbox.acknowledge(Acknowledgement(consumer=CONSUMERS[0], event_id=event_id, failed=True))
+        await owner.outbox.acknowledge([Acknowledgement(consumer=CONSUMERS[0], event_id=event_id, failed=True)])
         request = PullEventsRequest(owner="threads", consumer=CONSUMERS[0])
         assert not (await owner.pull(request)).events
         async with running(owner.outbox.run):
@@ -304,14 +303,14 @@ class TestOrder:
         (event,) = await owner.unsettled()
         failure = Acknowledgement(consumer=CONSUMERS[0], event_id=event.id, failed=True)
         for _ in range(19):
-            await owner.outbox.acknowledge(failure)
+            await owner.outbox.acknowledge([failure])
         assert not (await owner.unsettled())[0].is_parked
 
-        await owner.outbox.acknowledge(failure)
+        await owner.outbox.acknowledge([failure])
         (parked,) = await owner.unsettled()
         assert (parked.is_parked, parked.attempts) == (True, 20)
 
-        await owner.outbox.acknowledge(failure)
+        await owner.outbox.acknowledge([failure])
         assert await owner.unsettled() == [parked]
 
     async def test_a_consumer_that_is_away_parks_nothing(self) -> None:

@@ -22,11 +22,10 @@ _DAY_MS = 24 * 3600 * 1000
 class CallsTold:
     """Tells of the calls in `tally` by the outbox of one of the process's services."""
 
-    def __init__(self, tally: Tally, documents: Documents, outbox: Outbox, replica: str) -> None:
+    def __init__(self, tally: Tally, documents: Documents, outbox: Outbox) -> None:
         self._tally = tally
         self._documents = documents
         self._outbox = outbox
-        self._replica = replica
         self._date = self._today()
 
     async def run(self) -> None:
@@ -45,7 +44,7 @@ class CallsTold:
 
         async def emit(unit: Unit) -> None:
             counted = CallsCounted(date=date, calls=calls)
-            self._outbox.emit(unit, "calls.counted", f"calls.{self._replica}", counted)
+            self._outbox.emit(unit, "calls.counted", "", counted)
 
         try:
             await self._documents.unit(emit)

@@ -21,8 +21,9 @@ from libs.common.context import Call, Caller, current_call, enter_call
 from libs.common.documents.documents import Documents
 from libs.common.documents.system import INBOX
 from libs.common.documents.unit import Unit
-from libs.common.errors import Contended, DeadlineExceeded, DomainError, Exhausted, Unavailable
+from libs.common.errors import DomainError
 from libs.common.events.bus import Bus, Gap
+from libs.common.events.gathering import PASSING, Gathered, Gathering
 from libs.common.events.outbox import event_channel, owner_of
 from libs.common.events.subscription import subscribed
 from libs.common.events.table import EVENTS
@@ -41,8 +42,6 @@ Pull = Callable[[PullEventsRequest], Awaitable[PullEventsResponse]]
 
 _MOST_IN_FLIGHT = 500
 _SAID_AT_ONCE = 500
-# A consumer that meets these says nothing: the event comes again, and is not parked because a part was away.
-_PASSING = (Unavailable, Contended, DeadlineExceeded, Exhausted)
 
 
 class _Step(Enum):
@@ -68,6 +67,7 @@ class Inbox:
         pull: Pull,
         *,
         replica: str,
+        gathered: Mapping[str, Gathered] | None = None,
         interval: float = 3.0,
         lease_seconds: float = 15.0,
         exclusive: bool = False,
@@ -82,6 +82,7 @@ class Inbox:
         handlers: by event type, what it does.
         pull: asks an owner for what the bus did not bring.
         replica: names this process in leases.
+        gathered: by event type, what it does with many at once.
         interval: seconds between pulls.
         lease_seconds: after which a silent replica's large effect is another's to go on with.
         exclusive: no other process handles these documents' events: whatever lease stands is of a dead one.
@@ -101,7 +102,10 @@ class Inbox:
         self._lease_ms = int(lease_seconds * 1000)
         self._exclusive = exclusive
         self._failpoints = failpoints or Failpoints()
-        self._owners = sorted({owner for type in handlers for owner in EVENTS[type].owners})
+        self._gathered = dict(gathered or {})
+        self._gathering = Gathering(consumer, documents, self._gathered, self._take_gathered)
+        self._channels = [event_channel(type) for type in (*handlers, *self._gathered)]
+        self._owners = sorted({owner for type in (*handlers, *self._gathered) for owner in EVENTS[type].owners})
         self._in_flight: set[str] = set()
         # What is to be said to each owner with the next pull.
         self._unsaid: defaultdict[str, list[Acknowledgement]] = defaultdict(list)
@@ -109,8 +113,8 @@ class Inbox:
 
     async def run(self) -> None:
         """Handles events until cancelled."""
-        channels = [event_channel(type) for type in self._handlers]
-        async with subscribed(self._bus, *channels) as items, asyncio.TaskGroup() as tasks:
+        async with subscribed(self._bus, *self._channels) as items, asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._gathering.run())
             for owner in self._owners:
                 tasks.create_task(self._pull_forever(owner, tasks))
             async for item in items:
@@ -127,7 +131,10 @@ class Inbox:
         # What does not fit is pulled later.
         if len(self._in_flight) < _MOST_IN_FLIGHT:
             self._in_flight.add(event.id)
-            tasks.create_task(self._take(event, acknowledge_to))
+            if event.type in self._gathered:
+                self._gathering.put(event, acknowledge_to)
+            else:
+                tasks.create_task(self._take(event, acknowledge_to))
 
     async def _take(self, event: OutboxEvent, acknowledge_to: str) -> None:
         caller = Caller(service=self._consumer)
@@ -139,7 +146,7 @@ class Inbox:
                 self._count(event, "done")
                 took = (self._documents.clock() - milliseconds(event.created_at)) / 1000
                 self._metrics.cascade_seconds.labels(self._consumer, event.type).observe(max(0.0, took))
-        except _PASSING as error:
+        except PASSING as error:
             self._count(event, "put off")
             _log.warning("event %s (%s) waits: %s", event.id, event.type, error.text)
         except Exception:
@@ -152,6 +159,13 @@ class Inbox:
 
     def _count(self, event: OutboxEvent, outcome: str) -> None:
         self._metrics.events_handled.labels(self._consumer, event.type, outcome).inc()
+
+    def _take_gathered(self, event: OutboxEvent, acknowledge_to: str, success: bool | None) -> None:
+        self._in_flight.discard(event.id)
+        if success is not None:
+            if success:
+                self._failpoints.reach("after_effect_before_ack")
+            self._say(event, acknowledge_to, failed=not success)
 
     def _say(self, event: OutboxEvent, acknowledge_to: str, *, failed: bool) -> None:
         acknowledgement = Acknowledgement(consumer=self._consumer, event_id=event.id, failed=failed)

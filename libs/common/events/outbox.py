@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -20,6 +20,7 @@ from libs.common.documents.places import place_of
 from libs.common.documents.system import OUTBOX
 from libs.common.documents.unit import Unit
 from libs.common.errors import NotFound, Unavailable
+from libs.common.events.acknowledging import Acknowledgements, Completion, pause
 from libs.common.events.bus import Bus, Delivery
 from libs.common.events.subscription import subscribed
 from libs.common.events.table import EVENTS
@@ -28,15 +29,9 @@ from libs.common.store.hlc import HybridClock
 from libs.common.store.port import Cursor, Query
 
 _log = logging.getLogger(__name__)
-_LONGEST_BACKOFF_MS = 60_000
-_ATTEMPTS_BEFORE_PARKING = 20
 _PAGE = 100
 # Of a clock's reading in an event's id.
 _DIGITS = 16
-
-# What the owner does in the same commit in which a consumer's acknowledgement is stored: the event is without that
-# consumer already, and its last one when `waiting_for` is empty. Gets the event's payload.
-Completion = Callable[[Unit, OutboxEvent, Message], Awaitable[None]]
 
 
 def event_channel(type: str) -> str:
@@ -89,13 +84,16 @@ class Outbox:
         self._bus = bus
         self._channel = f"acks.{service}.{replica}"
         self._interval = interval
-        self._completions = dict(completions or {})
+        self._acknowledgements = Acknowledgements(documents, interval, completions or {}, self._settled)
         self._failpoints = failpoints or Failpoints()
         self._clock = HybridClock(documents.clock)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def emit(self, unit: Unit, type: str, aggregate_id: str, payload: Message) -> None:
-        """Stages an event of the table of events in `unit` and publishes it once that is committed."""
+        """Stages an event of the table of events in `unit` and publishes it once that is committed.
+
+        Without an `aggregate_id` it waits for no other event and no other one waits for it, which costs less.
+        """
         packed = AnyMessage()
         packed.Pack(payload)
         event = OutboxEvent(
@@ -108,27 +106,27 @@ class Outbox:
             request_id=current_call().request_id,
             traceparent=current_call().traceparent,
         )
-        unit.first(partial(self._stage, unit, event))
-        unit.then(partial(self._publish_next, aggregate_id, "after_commit_before_publish"))
+        if aggregate_id:
+            unit.first(partial(self._stage, unit, event))
+            unit.then(partial(self._publish_next, aggregate_id, "after_commit_before_publish"))
+        else:
+            event.id = event.aggregate_id = self._new_id()
+            unit.create(OUTBOX, event)
+            unit.hint(partial(self._publish_new, event))
 
     async def run(self) -> None:
         """Redelivers until cancelled; what an earlier process left unsettled goes out at once."""
         async with subscribed(self._bus, self._channel) as acknowledgements, asyncio.TaskGroup() as tasks:
             tasks.create_task(self._redeliver_forever())
+            tasks.create_task(self._acknowledgements.run())
             async for item in acknowledgements:
                 # What a gap may have swallowed comes with the consumers' next pull.
                 if isinstance(item, Delivery):
-                    acknowledgement = Acknowledgement.FromString(item.payload)
-                    # Side by side, so that they share the store's commits.
-                    tasks.create_task(self._acknowledge_in_background(acknowledgement))
+                    self._acknowledgements.put(Acknowledgement.FromString(item.payload))
 
-    async def acknowledge(self, acknowledgement: Acknowledgement) -> None:
-        """Stores what a consumer says of an event; nothing where that is known already.
-
-        Raises:
-            Contended, Unavailable: it could not be stored: the consumer will say it again.
-        """
-        await self._documents.unit(partial(self._take_in, acknowledgement))
+    async def acknowledge(self, acknowledgements: Sequence[Acknowledgement]) -> None:
+        """See `Acknowledgements.store`."""
+        await self._acknowledgements.store(acknowledgements)
 
     async def pending(self, consumer: str, after_id: str) -> tuple[Sequence[OutboxEvent], str]:
         """Events that wait for `consumer` and may be handled now, oldest first; and where to go on, empty at the end.
@@ -145,7 +143,9 @@ class Outbox:
         for event in events:
             if consumer not in event.waiting_for or event.is_parked or not _may_be_tried(event, now):
                 continue
-            if event.aggregate_id not in first:
+            if event.aggregate_id == event.id:
+                first[event.id] = event.id
+            elif event.aggregate_id not in first:
                 first[event.aggregate_id] = await self._first_for(consumer, event.aggregate_id)
             if first[event.aggregate_id] == event.id:
                 due.append(event)
@@ -173,9 +173,12 @@ class Outbox:
         last = Query.where(OUTBOX, order="id", aggregate_id=event.aggregate_id, descending=True, limit=1)
         for earlier in await self._documents.query(last):
             self._clock.observe(_reading(earlier.id))
-        unique = random.randrange(2**32)  # noqa: S311 # apart from other replicas' events, not secret
-        event.id = f"{OUTBOX.id_prefix}_{self._clock.tick():0{_DIGITS}x}{unique:08x}.{self.service}"
+        event.id = self._new_id()
         unit.create(OUTBOX, event)
+
+    def _new_id(self) -> str:
+        unique = random.randrange(2**32)  # noqa: S311 # apart from other replicas' events, not secret
+        return f"{OUTBOX.id_prefix}_{self._clock.tick():0{_DIGITS}x}{unique:08x}.{self.service}"
 
     def _publish_next(self, aggregate_id: str, failpoint: str = "", consumer: str = "") -> None:
         """Publishes what each consumer, or that one, may handle next of the aggregate, in a task of its own."""
@@ -195,6 +198,10 @@ class Outbox:
                     self._publish(event)
         except Unavailable as error:
             _log.warning("an event of %s is not published until it is redelivered: %s", aggregate_id, error.text)
+
+    def _publish_new(self, event: OutboxEvent) -> None:
+        self._failpoints.reach("after_commit_before_publish")
+        self._publish(event)
 
     def _publish(self, event: OutboxEvent) -> None:
         published = PublishedEvent(event=event, acknowledge_to=self._channel)
@@ -221,43 +228,12 @@ class Outbox:
                 return event.id
         return ""
 
-    async def _acknowledge_in_background(self, acknowledgement: Acknowledgement) -> None:
-        try:
-            await self.acknowledge(acknowledgement)
-        except Exception:
-            _log.exception("the acknowledgement of %s was not stored", acknowledgement.event_id)
-
-    async def _take_in(self, acknowledgement: Acknowledgement, unit: Unit) -> None:
-        event = await unit.find(OUTBOX, acknowledgement.event_id)
-        if event is None or acknowledgement.consumer not in event.waiting_for:
+    def _settled(self, unit: Unit, event: OutboxEvent, consumer: str) -> None:
+        if event.aggregate_id == event.id:
             return
-        if not acknowledgement.failed:
-            await self._settle(unit, event, acknowledgement.consumer)
-        elif not event.is_parked:
-            self._postpone(unit, event)
-
-    def _postpone(self, unit: Unit, event: OutboxEvent) -> None:
-        event.attempts += 1
-        event.redeliveries = 0
-        if event.attempts >= _ATTEMPTS_BEFORE_PARKING:
-            event.is_parked = True
-            event.parked_at.CopyFrom(timestamp(unit.now))
-            _log.error("event %s (%s) is parked: %s failed at it", event.id, event.type, list(event.waiting_for))
-        event.next_attempt_at.CopyFrom(timestamp(unit.now + self._pause(event.attempts)))
-        unit.put(OUTBOX, event)
-
-    async def _settle(self, unit: Unit, event: OutboxEvent, consumer: str) -> None:
-        event.waiting_for.remove(consumer)
-        completion = self._completions.get(event.type)
-        if completion is not None:
-            payload = EVENTS[event.type].payload()
-            event.payload.Unpack(payload)
-            await completion(unit, event, payload)
         if event.waiting_for:
-            unit.put(OUTBOX, event)
             unit.hint(partial(self._publish_next, event.aggregate_id, consumer=consumer))
         else:
-            unit.delete(OUTBOX, event.id)
             unit.then(partial(self._publish_next, event.aggregate_id, "after_settle_before_next"))
 
     async def _redeliver_forever(self) -> None:
@@ -285,11 +261,6 @@ class Outbox:
         if event is None or event.is_parked or milliseconds(event.next_attempt_at) > unit.now:
             return
         event.redeliveries += 1
-        event.next_attempt_at.CopyFrom(timestamp(unit.now + self._pause(event.redeliveries)))
+        event.next_attempt_at.CopyFrom(timestamp(unit.now + pause(self._interval, event.redeliveries)))
         unit.put(OUTBOX, event)
         unit.then(partial(self._publish_next, event.aggregate_id))
-
-    def _pause(self, times: int) -> int:
-        """Milliseconds before the next delivery: exponential backoff with jitter."""
-        backoff = min(_LONGEST_BACKOFF_MS, int(self._interval * 1000) * 2 ** min(times, 10))
-        return int(backoff * random.uniform(0.5, 1.0))  # noqa: S311 # jitter, not a secret

@@ -55,10 +55,9 @@ class EventsService:
         if call.caller.service != request.consumer:
             raise Denied("a consumer asks for its own events only")
         outbox = _of(request.owner, self._outboxes)
-        for acknowledgement in request.acknowledgements:
-            if acknowledgement.consumer != request.consumer:
-                raise Denied("a consumer acknowledges for itself only")
-            await outbox.acknowledge(acknowledgement)
+        if any(acknowledgement.consumer != request.consumer for acknowledgement in request.acknowledgements):
+            raise Denied("a consumer acknowledges for itself only")
+        await outbox.acknowledge(request.acknowledgements)
         events, next_after_id = await outbox.pending(request.consumer, request.after_id)
         return PullEventsResponse(events=events, next_after_id=next_after_id)
 
