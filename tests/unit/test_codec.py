@@ -61,6 +61,7 @@ def test_a_thread_as_a_document() -> None:
         "rank": 0,
         "importedFrom": "",
         "totalCostNanos": 0,
+        "isImporting": False,
         "etag": "",
         "schemaVersion": 1,
     }
