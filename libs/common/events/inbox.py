@@ -141,31 +141,34 @@ class Inbox:
         enter_call(Call(caller=caller, request_id=event.request_id, traceparent=event.traceparent))
         try:
             if await self._traced(event):
-                self._failpoints.reach("after_effect_before_ack")
-                self._say(event, acknowledge_to, failed=False)
-                self._count(event, "done")
-                took = (self._documents.clock() - milliseconds(event.created_at)) / 1000
-                self._metrics.cascade_seconds.labels(self._consumer, event.type).observe(max(0.0, took))
+                self._tell(event, acknowledge_to, success=True)
         except PASSING as error:
             self._count(event, "put off")
             _log.warning("event %s (%s) waits: %s", event.id, event.type, error.text)
         except Exception:
             # One event must not end the others: its owner delivers it again, and parks it if it never succeeds.
-            self._count(event, "failed")
             _log.exception("event %s (%s) was not handled", event.id, event.type)
-            self._say(event, acknowledge_to, failed=True)
+            self._tell(event, acknowledge_to, success=False)
         finally:
             self._in_flight.discard(event.id)
 
-    def _count(self, event: OutboxEvent, outcome: str) -> None:
-        self._metrics.events_handled.labels(self._consumer, event.type, outcome).inc()
-
     def _take_gathered(self, event: OutboxEvent, acknowledge_to: str, success: bool | None) -> None:
         self._in_flight.discard(event.id)
-        if success is not None:
-            if success:
-                self._failpoints.reach("after_effect_before_ack")
-            self._say(event, acknowledge_to, failed=not success)
+        if success is None:
+            self._count(event, "put off")
+        else:
+            self._tell(event, acknowledge_to, success=success)
+
+    def _tell(self, event: OutboxEvent, acknowledge_to: str, *, success: bool) -> None:
+        if success:
+            self._failpoints.reach("after_effect_before_ack")
+            took = (self._documents.clock() - milliseconds(event.created_at)) / 1000
+            self._metrics.cascade_seconds.labels(self._consumer, event.type).observe(max(0.0, took))
+        self._count(event, "done" if success else "failed")
+        self._say(event, acknowledge_to, failed=not success)
+
+    def _count(self, event: OutboxEvent, outcome: str) -> None:
+        self._metrics.events_handled.labels(self._consumer, event.type, outcome).inc()
 
     def _say(self, event: OutboxEvent, acknowledge_to: str, *, failed: bool) -> None:
         acknowledgement = Acknowledgement(consumer=self._consumer, event_id=event.id, failed=failed)
