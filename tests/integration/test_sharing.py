@@ -19,24 +19,15 @@ from llmchat.threads.v1.threads_service_pb2 import (
 )
 from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
 
-from libs.common.process import Process, open_process
-from libs.common.settings import Settings
-from services.threads.bootstrap import bootstrap
-from tests.integration.calling import NOBODY, SignedIn, refused, sign_in
+from libs.common.process import Process
+from tests.integration.calling import SignedIn, refused, sign_in
+from tests.integration.conftest import open_house
 
 
 @pytest.fixture
 async def process(tmp_path: Path) -> AsyncIterator[Process]:
-    settings = Settings(
-        listen="127.0.0.1:0",
-        store_url=f"sqlite:///{tmp_path}",
-        users_address=NOBODY,
-        messages_address=NOBODY,
-        catalog_address=NOBODY,
-        operations_address=NOBODY,
-    )
-    async with open_process(settings, {"threads": bootstrap}) as process:
-        yield process
+    async with open_house(tmp_path, "threads") as house:
+        yield house.process
 
 
 @pytest.fixture
