@@ -38,6 +38,8 @@ from tests.standins.provider_server import Reply
 
 # At 200 words a second: long enough to be met while it runs, short enough to wait for.
 LONG = " ".join(f"word{number}" for number in range(100))
+# Not over before it is cancelled, however busy the machine.
+ENDLESS = " ".join(f"word{number}" for number in range(8000))
 
 
 @pytest.fixture
@@ -159,7 +161,7 @@ class TestBusy:
         assert (first.text, second[1].text, third[1].text) == (LONG, "", "third")
 
     async def test_the_queue_is_bounded(self, anna: Person, thread_id: str) -> None:
-        await send(anna, asking(thread_id, LONG))
+        await send(anna, asking(thread_id, ENDLESS))
         for number in range(20):
             await send(anna, asking(thread_id, f"{number}", busy_policy=BUSY_POLICY_ENQUEUE))
         with refused(StatusCode.RESOURCE_EXHAUSTED) as refusal:
@@ -188,12 +190,13 @@ class TestBusy:
         self, anna: Person, thread_id: str, openai: StandInOpenAI
     ) -> None:
         openai.replies += [Reply(["An answer."]), Reply(["Another."])]
-        stream, echo = await send(anna, asking(thread_id, LONG))
+        stream, echo = await send(anna, asking(thread_id, ENDLESS))
         others = [asking(thread_id, "and you?", model_id=model_id) for model_id in ("gpt-4.1", "gpt-5")]
         seen = await asyncio.gather(*(watch(anna.messages.SendMessage(request)) for request in others))
         assert sorted(one.text for one in seen) == ["An answer.", "Another."]
         running = await anna.messages.GetMessage(GetMessageRequest(id=echo.message_id))
         assert running.is_streaming, "the others did not wait for it"
+        await anna.messages.CancelGeneration(CancelGenerationRequest(message_id=echo.message_id))
         await watch(stream, echo)
 
         of_one_model = ListMessagesRequest(thread_id=thread_id, model_id="gpt-5", count_total=True)
