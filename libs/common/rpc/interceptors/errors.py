@@ -28,11 +28,11 @@ async def refuse(context: Context, path: str, request_id: str, error: BaseExcept
     try:
         if isinstance(error, aio.InternalError):
             raise error
-        if isinstance(error, asyncio.CancelledError) and _was_cancelled():
-            # By gRPC: its client has gone, or its server cuts what is left. A status that cannot be sent any more costs
-            # grpc.aio half a kilobyte that it never frees.
-            raise error
-        answer = _answer(context, path, request_id, error)
+        answer = _answer(path, request_id, error)
+        if context.time_remaining() == 0 or (isinstance(error, asyncio.CancelledError) and _was_cancelled()):
+            # gRPC itself has ended the call: its deadline has passed, its client has gone, or its server cuts what is
+            # left. A status that cannot be sent any more stays in grpc.aio for ever, with the error that led to it.
+            raise asyncio.CancelledError from None
         trailers = ((REQUEST_ID, request_id), (DETAILS, answer.details))
         await context.abort(answer.code, answer.text, trailers)
     except aio.InternalError:
@@ -47,7 +47,7 @@ def _was_cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-def _answer(context: Context, path: str, request_id: str, error: BaseException) -> Refusal:
+def _answer(path: str, request_id: str, error: BaseException) -> Refusal:
     if isinstance(error, DomainError):
         known = refusal(error)
         if known is not None:
@@ -55,8 +55,6 @@ def _answer(context: Context, path: str, request_id: str, error: BaseException) 
             return known
     # grpc.aio sends no status at all for a handler that ends in CancelledError, and its client waits for ever.
     if isinstance(error, asyncio.CancelledError):
-        if context.time_remaining() == 0:
-            return fixed_refusal(StatusCode.DEADLINE_EXCEEDED, "the deadline passed before the work was done")
         return fixed_refusal(StatusCode.CANCELLED, "the call was cancelled")
     _log.error("%s failed", path, exc_info=error, extra={"request_id": request_id})
     return fixed_refusal(StatusCode.INTERNAL, "an internal error, told in the server's log under the request id")
