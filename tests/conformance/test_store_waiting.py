@@ -170,12 +170,15 @@ async def test_reads_wait_while_a_stand_in_for_another_process_recovers_the_log(
 
 
 class BusyAtItsFirstCommit(sqlite3.Connection):
-    """A stand-in for a connection that meets another one in its COMMIT, which leaves the transaction open."""
+    """A stand-in for a connection that meets another one in its first COMMIT once the store is open, which leaves the
+    transaction open.
+    """
 
+    is_open = False
     met = False
 
     def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
-        if sql == "COMMIT" and self.total_changes and not self.met:
+        if sql == "COMMIT" and self.is_open and not self.met:
             self.met = True
             error = sqlite3.OperationalError("database is locked")
             error.sqlite_errorcode = sqlite3.SQLITE_BUSY
@@ -188,9 +191,11 @@ async def test_a_commit_goes_on_after_a_stand_in_for_sqlite_was_busy_in_it(
 ) -> None:
     monkeypatch.setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=BusyAtItsFirstCommit))
     store = SqliteStore.open(tmp_path / "store.db", SPECS)
+    monkeypatch.setattr(BusyAtItsFirstCommit, "is_open", True)
     await store.commit([put(thread("t1"), 0)])
     await store.commit([put(thread("t1"), 1)])
     await store.close()
+    monkeypatch.setattr(BusyAtItsFirstCommit, "is_open", False)
     store = SqliteStore.open(tmp_path / "store.db", SPECS)
     assert [stored.revision for stored in await store.query(Query.by_id(THREADS))] == [2]
     await store.close()
