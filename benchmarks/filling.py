@@ -115,7 +115,7 @@ def _message(user_id: str, thread_id: str, position: int) -> Message:
 async def _store(folder: Path, service: str, documents: Iterable[tuple[CollectionSpec[Any], Any]]) -> None:
     # As the service itself declares them: it may have the file open.
     specs = {"threads": THREADS_COLLECTIONS, "messages": MESSAGES_COLLECTIONS}
-    store = open_store(f"sqlite:///{folder}", service, (*specs[service], *SYSTEM_COLLECTIONS))
+    store = await open_store(f"sqlite:///{folder}", service, (*specs[service], *SYSTEM_COLLECTIONS))
     try:
         for batch in _batches(iter(documents)):
             unit = Unit(store, wall_clock())

@@ -1,6 +1,6 @@
 """Shows one stored document as JSON: `python -m services.show messages messages msg_01k…`.
 
-The store is the one of `LLMCHAT_STORE_URL`; it may be in use. Secret fields are left out, in journal entries too.
+The store is the service's, by `LLMCHAT_STORE_URL`; it may be in use. Secret fields are left out, in journal entries too.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ async def show(store_url: str, service: str, collection: str, id: str) -> Json:
     spec = specs.get(collection)
     if spec is None:
         raise NotFound("collection", collection)
-    store = open_store(store_url, service, (*OWNED[service], *SYSTEM_COLLECTIONS))
+    store = await open_store(store_url, service, (*OWNED[service], *SYSTEM_COLLECTIONS))
     try:
         stored = await store.get(spec, id)
     finally:
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("id")
     given = parser.parse_args()
     try:
-        document = asyncio.run(show(Settings().store_url, given.service, given.collection, given.id))
+        document = asyncio.run(show(Settings().store_of(given.service), given.service, given.collection, given.id))
     except DomainError as error:
         sys.exit(f"llmchat: {error.text}")
     sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")

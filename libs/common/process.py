@@ -69,7 +69,7 @@ from libs.common.rpc.interceptors.tally import Tally
 from libs.common.rpc.server import Server
 from libs.common.rpc.tls import Tls
 from libs.common.settings import SERVICES, Settings
-from libs.common.store.open import folder_of, open_store
+from libs.common.store.open import folder_of, is_held_alone, open_store
 from libs.common.store.port import CollectionSpec
 from libs.common.telemetry.exposition import exposed
 from libs.common.telemetry.lookups import Lookups
@@ -121,7 +121,7 @@ class Process:
         self._stores = StoreTimings(self.metrics.registry)
         self.bus: Bus = MeteredBus(bus, self.metrics)
         # No other process has anything to do with these documents: a lease of another holder is a dead one's.
-        self.exclusive = not is_shared(settings.bus_url)
+        self.exclusive = not is_shared(settings.bus_url) and all(map(is_held_alone, _store_urls(settings, serves)))
         self.failpoints = Failpoints.parse(settings.failpoints)
         self.replica = replica
         self._events = EventsService()
@@ -173,8 +173,8 @@ class Process:
         """
         held = (*specs, *SYSTEM_COLLECTIONS)
         slow_ms = self.settings.slow_query * 1000
-        store = open_store(
-            self.settings.store_url,
+        store = await open_store(
+            self.settings.store_of(service),
             service,
             held,
             clock=self.clock,
@@ -342,9 +342,9 @@ async def open_process(
         Invalid: a setting is malformed.
         Precondition: a service calls another one that is neither served here nor has an address.
     """
-    folder = folder_of(settings.store_url)
+    folders = sorted({folder for url in _store_urls(settings, bootstraps) if (folder := folder_of(url))})
     async with AsyncExitStack() as stack:
-        if folder:
+        for folder in folders:
             stack.enter_context(hold_folder(folder, exclusive=not is_shared(settings.bus_url)))
         bus = await stack.enter_async_context(open_bus(settings.bus_url))
         counts = await stack.enter_async_context(open_counts(settings.bus_url))
@@ -355,7 +355,7 @@ async def open_process(
         process = Process(
             settings,
             bus,
-            _keys(settings, folder),
+            _keys(settings, folder_of(settings.store_url)),
             clock,
             stack,
             replica=replica,
@@ -376,6 +376,10 @@ async def open_process(
         yield process
 
 
+def _store_urls(settings: Settings, services: Collection[str]) -> set[str]:
+    return {settings.store_of(service) for service in services}
+
+
 def _keys(settings: Settings, folder: Path | None) -> KeyRing:
     if settings.secret_key is not None:
         return KeyRing.parse(settings.secret_key.get_secret_value(), "LLMCHAT_SECRET_KEY")
@@ -383,6 +387,8 @@ def _keys(settings: Settings, folder: Path | None) -> KeyRing:
         return KeyRing.load_or_create(folder / "secret.key")
     if is_shared(settings.bus_url):
         raise Invalid("LLMCHAT_SECRET_KEY is not set: processes that share a bus need the same one")
+    if settings.store_url != "memory://":
+        raise Invalid("LLMCHAT_SECRET_KEY is not set: documents that outlive the process need the same one next time")
     return KeyRing.generate()
 
 

@@ -12,6 +12,8 @@ SERVICES = ("users", "threads", "messages", "catalog", "operations")
 
 _ADDRESS = "Where {} is served, for who does not serve it: `HOST:PORT,…`, or a gRPC target."
 
+_STORE = "Where the documents of {} are kept, if elsewhere than the others'."
+
 
 class Settings(BaseSettings):
     """What all services share. A service's own settings stand in its folder."""
@@ -19,7 +21,17 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="LLMCHAT_", extra="ignore")
 
     listen: str = Field(default="127.0.0.1:50051", description="Address and port to serve; port 0 takes a free one.")
-    store_url: str = Field(default="sqlite:///./data", description="Where documents are kept.")
+    store_url: str = Field(
+        default="sqlite:///./data",
+        repr=False,
+        description="Where documents are kept: `sqlite:///FOLDER`, `postgresql://…`, `mysql://…`, `mongodb://…`,"
+        " `rtdb://…` or `firestore://…`.",
+    )
+    users_store_url: str = Field(default="", repr=False, description=_STORE.format("users"))
+    threads_store_url: str = Field(default="", repr=False, description=_STORE.format("threads"))
+    messages_store_url: str = Field(default="", repr=False, description=_STORE.format("messages"))
+    catalog_store_url: str = Field(default="", repr=False, description=_STORE.format("catalog"))
+    operations_store_url: str = Field(default="", repr=False, description=_STORE.format("operations"))
     bus_url: str = Field(
         default="memory://",
         repr=False,
@@ -94,6 +106,11 @@ class Settings(BaseSettings):
         """Where `service` is served by others; empty where nothing was said."""
         address: str = getattr(self, f"{service}_address")
         return address
+
+    def store_of(self, service: str) -> str:
+        """Where the documents of `service` are kept."""
+        own: str = getattr(self, f"{service}_store_url")
+        return own or self.store_url
 
 
 def address_setting(service: str) -> str:

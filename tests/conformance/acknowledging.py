@@ -1,6 +1,6 @@
 """A process that commits as fast as it can and says what was acknowledged, until it is killed.
 
-`python -m tests.conformance.acknowledging PROVIDER FOLDER ROUND` prints a line `ROUND.CALLER.NUMBER` for every commit
+`python -m tests.conformance.acknowledging PLACE ROUND` prints a line `ROUND.CALLER.NUMBER` for every commit
 that returned. `no_commit_is_torn` looks at what it left behind.
 """
 
@@ -9,20 +9,20 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from llmchat.store.v1.lease_pb2 import Lease
 
 from libs.common.store.port import CollectionSpec, Put, Query, Store
-from tests.conformance.specimens import LEASES, OPENERS, THREADS, put, thread
+from tests.conformance.places import Place
+from tests.conformance.specimens import LEASES, THREADS, put, thread
 
 CALLERS = 8
 
 
-async def commit_for_ever(provider: str, folder: Path, round_: str) -> None:
+async def commit_for_ever(place: Place, round_: str) -> None:
     """Each commit is a thread and a lease of the same id; some also change the caller's one counter."""
-    store = OPENERS[provider](folder)
+    store = await place.open()
 
     async def caller(name: int) -> None:
         number = 0
@@ -53,4 +53,4 @@ async def all_ids(store: Store, spec: CollectionSpec[Any], prefix: str) -> list[
 
 
 if __name__ == "__main__":
-    asyncio.run(commit_for_ever(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))
+    asyncio.run(commit_for_ever(Place.parse(sys.argv[1]), sys.argv[2]))

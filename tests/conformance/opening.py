@@ -1,6 +1,6 @@
-"""A process that opens stores: `python -m tests.conformance.opening PROVIDER`.
+"""A process that opens stores: `python -m tests.conformance.opening`.
 
-It prints `ready`; then for every line that it reads, a folder, it opens the store there, stores a thread of its own,
+It prints `ready`; then for every line that it reads, a place, it opens the store there, stores a thread of its own,
 closes the store, and says so.
 """
 
@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from pathlib import Path
 
-from tests.conformance.specimens import OPENERS, put, thread
+from tests.conformance.places import Place
+from tests.conformance.specimens import put, thread
 
 
-async def open_and_close(provider: str, folder: Path) -> None:
+async def open_and_close(place: Place) -> None:
     """Opens the store, stores a thread and closes."""
-    store = OPENERS[provider](folder)
+    store = await place.open()
     await store.commit([put(thread(f"new.{os.getpid()}"), 0)])
     await store.close()
 
@@ -24,5 +24,5 @@ async def open_and_close(provider: str, folder: Path) -> None:
 if __name__ == "__main__":
     print("ready", flush=True)  # noqa: T201
     for line in sys.stdin:
-        asyncio.run(open_and_close(sys.argv[1], Path(line.strip())))
+        asyncio.run(open_and_close(Place.parse(line.strip())))
         print("opened and closed", flush=True)  # noqa: T201

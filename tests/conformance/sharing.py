@@ -1,6 +1,6 @@
 """What one process does with a store that others have open too.
 
-`python -m tests.conformance.sharing PROVIDER FOLDER WORK ARGUMENT…` opens the store, prints `ready`, begins when it
+`python -m tests.conformance.sharing PLACE WORK ARGUMENT…` opens the store, prints `ready`, begins when it
 reads a line, and ends when it is done.
 """
 
@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 from libs.common.errors import Conflict
 from libs.common.store.port import Delete, Query, Store
-from tests.conformance.specimens import OPENERS, THREADS, put, thread
+from tests.conformance.places import Place
+from tests.conformance.specimens import THREADS, put, thread
 
 
 async def increment(store: Store, times: str, *ids: str) -> None:
@@ -80,9 +80,9 @@ WORKS: dict[str, Callable[..., Awaitable[None]]] = {
 }
 
 
-async def work(provider: str, folder: str, name: str, *arguments: str) -> None:
+async def work(place: str, name: str, *arguments: str) -> None:
     """Opens the store and does one of `WORKS`."""
-    store = OPENERS[provider](Path(folder))
+    store = await Place.parse(place).open()
     print("ready", flush=True)  # noqa: T201
     sys.stdin.readline()
     await WORKS[name](store, *arguments)

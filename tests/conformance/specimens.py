@@ -1,20 +1,17 @@
-"""What the conformance suite stores, and the providers that it runs against."""
+"""What the conformance suite stores."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 from llmchat.store.v1.journal_pb2 import JournalEntry
 from llmchat.store.v1.lease_pb2 import Lease
 from llmchat.threads.v1.thread_pb2 import Thread, ThreadSettings
 
-from libs.common.clock import timestamp, wall_clock
-from libs.common.store.decorators.journaled import JOURNAL, Journaled
-from libs.common.store.memory import MemoryStore
-from libs.common.store.port import CollectionSpec, Index, Put, Store, TextIndex
-from libs.common.store.sqlite import SqliteStore
+from libs.common.clock import timestamp
+from libs.common.store.decorators.journaled import JOURNAL
+from libs.common.store.port import CollectionSpec, Index, Put, TextIndex
 
 THREADS = CollectionSpec(
     "threads",
@@ -30,17 +27,6 @@ THREADS = CollectionSpec(
 LEASES = CollectionSpec("leases", Lease, "lease", (Index(("holder",), "expires_at"),))
 NOTES = CollectionSpec("notes", JournalEntry, "note", (Index(("collection",), "revision"),), journaled=False)
 SPECS: Sequence[CollectionSpec[Any]] = (THREADS, LEASES, NOTES, JOURNAL)
-
-# Opens a store on what the folder already holds.
-Opener = Callable[[Path], Store]
-
-OPENERS: dict[str, Opener] = {
-    "memory": lambda folder: MemoryStore(SPECS),
-    "sqlite": lambda folder: SqliteStore.open(folder / "store.db", SPECS),
-    "memory journaled": lambda folder: Journaled(MemoryStore(SPECS), SPECS, wall_clock),
-    "sqlite journaled": lambda folder: Journaled(SqliteStore.open(folder / "store.db", SPECS), SPECS, wall_clock),
-}
-DURABLE = [name for name in OPENERS if name.startswith("sqlite")]
 
 HOSTILE_IDS = [
     "thread_1",

@@ -43,10 +43,10 @@ async def test_what_was_deleted_is_absent(store: Store) -> None:
     assert await everything(store) == [("beside", 1, "")]
 
 
-@pytest.mark.parametrize("place", [0, 1, 2])
-async def test_puts_beside_it_are_stored_while_it_holds_and_not_after(place: int, store: Store) -> None:
+@pytest.mark.parametrize("position", [0, 1, 2])
+async def test_puts_beside_it_are_stored_while_it_holds_and_not_after(position: int, store: Store) -> None:
     writes: list[Write] = [put(thread("new"), 0), Put("leases", "new", Lease(holder="h"), 0)]
-    writes_with_it = [*writes[:place], ABSENT, *writes[place:]]
+    writes_with_it = [*writes[:position], ABSENT, *writes[position:]]
     await store.commit([put(thread("t"), 0)])
     with pytest.raises(Conflict) as conflict:
         await store.commit(writes_with_it)

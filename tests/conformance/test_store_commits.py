@@ -294,3 +294,18 @@ async def test_a_closed_store_is_unavailable(store: Store) -> None:
     ):
         with pytest.raises(Unavailable):
             await refused
+
+
+async def test_a_copy_has_the_revision_that_it_had_elsewhere(store: Store) -> None:
+    await store.commit([Put("threads", "copied", thread("copied"), 0, revision=7)])
+    await store.commit([put(thread("copied", title="changed"), 7)])
+    stored = await store.get(THREADS, "copied")
+    assert stored is not None
+    assert (stored.revision, stored.message.title) == (8, "changed")
+    await store.commit([Put("threads", "copied", thread("copied"), revision=3)])
+    assert [stored.revision for stored in await store.get_many(THREADS, ["copied"])] == [3]
+
+
+async def test_no_copy_has_a_revision_below_the_first(store: Store) -> None:
+    with pytest.raises(Invalid):
+        await store.commit([Put("threads", "copied", thread("copied"), revision=0)])

@@ -17,8 +17,10 @@ from llmchat.threads.v1.thread_pb2 import Thread
 
 from libs.common.clock import milliseconds
 from libs.common.errors import Conflict
-from libs.common.store.port import Cursor, Delete, Put, Query, Store, Write
-from tests.conformance.specimens import DURABLE, OPENERS, THREADS, thread
+from libs.common.store.port import Cursor, Delete, Put, Query, Write
+from tests.conformance.places import DURABLE, PROVIDERS, Place
+from tests.conformance.specimens import THREADS, thread
+from tests.engines.running import Engines
 
 T = TypeVar("T")
 
@@ -42,16 +44,15 @@ class StoreAgainstDictionary(RuleBasedStateMachine):
     """`model` holds (revision, message) by id."""
 
     provider: ClassVar[str]
+    engines: ClassVar[Engines]
 
     @initialize()
     def start(self) -> None:
         self.runner = asyncio.Runner()
         self.folder = tempfile.TemporaryDirectory()
-        self.store = self.opened()
+        self.place = Place.of(self.provider, Path(self.folder.name), self.engines)
+        self.store = self.run(self.place.open())
         self.model: dict[str, tuple[int, Thread]] = {}
-
-    def opened(self) -> Store:
-        return OPENERS[self.provider](Path(self.folder.name))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(work)
@@ -132,7 +133,7 @@ class StoreAgainstDictionary(RuleBasedStateMachine):
     def reopen(self) -> None:
         if self.provider in DURABLE:
             self.run(self.store.close())
-            self.store = self.opened()
+            self.store = self.run(self.place.open())
 
     @invariant()
     def same(self) -> None:
@@ -159,9 +160,9 @@ class StoreAgainstDictionary(RuleBasedStateMachine):
         self.folder.cleanup()
 
 
-@pytest.mark.parametrize("provider", OPENERS)
-def test_a_store_is_a_dictionary_with_revisions(provider: str) -> None:
-    machine = type("Machine", (StoreAgainstDictionary,), {"provider": provider})
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_store_is_a_dictionary_with_revisions(provider: str, engines: Engines) -> None:
+    machine = type("Machine", (StoreAgainstDictionary,), {"provider": provider, "engines": engines})
     run_state_machine_as_test(
         machine,
         settings=settings(

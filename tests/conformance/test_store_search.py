@@ -10,9 +10,10 @@ import pytest
 from llmchat.threads.v1.thread_pb2 import ModelUsage, Thread, ThreadSettings
 
 from libs.common.store.port import CollectionSpec, Delete, Put, Search, Store, TextIndex, UnindexedQuery
-from libs.common.store.sqlite import SqliteStore
+from libs.common.store.sqlite.store import SqliteStore
 from libs.common.store.words import words
-from tests.conformance.specimens import DURABLE, LEASES, OPENERS, THREADS, put, thread
+from tests.conformance.places import DURABLE, Place
+from tests.conformance.specimens import LEASES, THREADS, put, thread
 
 
 def titled(id: str, title: str, *, user: str = "user_1", tags: tuple[str, ...] = (), summary: str = "") -> Put:
@@ -146,13 +147,13 @@ async def test_a_collection_without_a_text_index_is_not_searched(store: Store) -
         Search.of(THREADS, "user_1", [], limit=1)
 
 
-@pytest.mark.parametrize("provider", DURABLE)
-async def test_what_was_indexed_is_found_after_it_is_opened_again(provider: str, tmp_path: Path) -> None:
-    first = OPENERS[provider](tmp_path)
+@pytest.mark.parametrize("place", DURABLE, indirect=True)
+async def test_what_was_indexed_is_found_after_it_is_opened_again(place: Place) -> None:
+    first = await place.open()
     await first.commit([put(thread("t", title="Lisbon by tram"))])
     await first.close()
 
-    again = OPENERS[provider](tmp_path)
+    again = await place.open()
     assert await found(again, "tram") == ["t"]
     await again.close()
 

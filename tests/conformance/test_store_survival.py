@@ -15,20 +15,21 @@ from llmchat.threads.v1.thread_pb2 import Thread
 from libs.common.errors import Conflict, Invalid, Unavailable
 from libs.common.store.open import open_store
 from libs.common.store.port import CollectionSpec, Index, Query
-from libs.common.store.sqlite import SqliteStore
+from libs.common.store.sqlite.store import SqliteStore
 from tests.conformance.acknowledging import no_commit_is_torn
-from tests.conformance.specimens import DURABLE, OPENERS, SPECS, THREADS, put, thread
+from tests.conformance.places import DURABLE, Place
+from tests.conformance.specimens import SPECS, THREADS, put, thread
 
-durable = pytest.mark.parametrize("provider", DURABLE)
+durable = pytest.mark.parametrize("place", DURABLE, indirect=True)
 
 
 @durable
-async def test_documents_outlive_their_store(provider: str, tmp_path: Path) -> None:
-    store = OPENERS[provider](tmp_path)
+async def test_documents_outlive_their_store(place: Place) -> None:
+    store = await place.open()
     await store.commit([put(thread("t1", title="kept"), 0), put(thread("t2"), 0)])
     await store.commit([put(thread("t1", title="kept"), 1)])
     await store.close()
-    store = OPENERS[provider](tmp_path)
+    store = await place.open()
     assert [(stored.id, stored.revision) for stored in await store.query(Query.where(THREADS, order="title"))] == [
         ("t2", 1),
         ("t1", 2),
@@ -39,23 +40,23 @@ async def test_documents_outlive_their_store(provider: str, tmp_path: Path) -> N
 
 
 @durable
-async def test_closing_finishes_what_was_handed_in(provider: str, tmp_path: Path) -> None:
-    store = OPENERS[provider](tmp_path)
+async def test_closing_finishes_what_was_handed_in(place: Place) -> None:
+    store = await place.open()
     await store.commit([put(thread("first"))])
     commits = [asyncio.create_task(store.commit([put(thread(f"t{number:03}"), 0)])) for number in range(600)]
     await asyncio.sleep(0)
     await store.close()
     await asyncio.gather(*commits)
-    store = OPENERS[provider](tmp_path)
+    store = await place.open()
     assert await store.count(Query.by_id(THREADS, "t")) == 600
     await store.close()
 
 
 @durable
-async def test_everything_acknowledged_survives_sigkill(provider: str, tmp_path: Path) -> None:
+async def test_everything_acknowledged_survives_sigkill(place: Place) -> None:
     for round_ in range(3):
         child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "tests.conformance.acknowledging", provider, str(tmp_path), str(round_)),
+            *(sys.executable, "-m", "tests.conformance.acknowledging", str(place), str(round_)),
             stdout=asyncio.subprocess.PIPE,
         )
         assert child.stdout is not None
@@ -64,7 +65,7 @@ async def test_everything_acknowledged_survives_sigkill(provider: str, tmp_path:
         acknowledged += (await child.stdout.read()).decode().split()
         await child.wait()
 
-        store = OPENERS[provider](tmp_path)
+        store = await place.open()
         there = await store.get_many(THREADS, acknowledged)
         assert [stored.id for stored in there] == acknowledged
         await no_commit_is_torn(store, str(round_))
@@ -148,23 +149,23 @@ async def test_when_the_disk_takes_no_more_nothing_is_stored_and_the_store_goes_
 
 async def test_a_store_is_opened_by_its_url(tmp_path: Path) -> None:
     folder = tmp_path / "new" / "data"
-    store = open_store(f"sqlite:///{folder}", "threads", [THREADS])
+    store = await open_store(f"sqlite:///{folder}", "threads", [THREADS])
     await store.commit([put(thread("t1"), 0)])
     await store.close()
     assert (folder / "threads.db").is_file()
     assert folder.stat().st_mode & 0o777 == 0o700
-    store = open_store(f"sqlite:///{folder}", "threads", [THREADS])
+    store = await open_store(f"sqlite:///{folder}", "threads", [THREADS])
     assert await store.get(THREADS, "t1") is not None
     await store.close()
 
 
 @pytest.mark.parametrize("url", ["", "sqlite://", "sqlite:///", "oracle://host", "memory://x", "/just/a/path"])
-def test_an_unknown_url_names_the_known_ones(url: str) -> None:
+async def test_an_unknown_url_names_the_known_ones(url: str) -> None:
     with pytest.raises(Invalid, match=r"memory://.*sqlite:///"):
-        open_store(url, "threads", [THREADS])
+        await open_store(url, "threads", [THREADS])
 
 
-def test_a_folder_that_cannot_be_made_is_told_by_name(tmp_path: Path) -> None:
+async def test_a_folder_that_cannot_be_made_is_told_by_name(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(Unavailable, match="file"):
-        open_store(f"sqlite:///{tmp_path}/file/data", "threads", [THREADS])
+        await open_store(f"sqlite:///{tmp_path}/file/data", "threads", [THREADS])

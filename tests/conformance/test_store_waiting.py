@@ -17,7 +17,7 @@ import pytest
 
 from libs.common.errors import Unavailable
 from libs.common.store.port import Query
-from libs.common.store.sqlite import SqliteStore
+from libs.common.store.sqlite.store import SqliteStore
 from tests.conformance.specimens import SPECS, THREADS, put, thread
 
 PATIENCE = 0.3
@@ -43,7 +43,7 @@ def other(store: SqliteStore, tmp_path: Path) -> Iterator[sqlite3.Connection]:
 async def frozen(store: SqliteStore, tmp_path: Path) -> AsyncIterator[Process]:
     """A process that commits to the same file all the time and was stopped in a commit."""
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.conformance.acknowledging", "sqlite", str(tmp_path), "child"), stdout=PIPE
+        *(sys.executable, "-m", "tests.conformance.acknowledging", f"sqlite:///{tmp_path} store", "child"), stdout=PIPE
     )
     assert child.stdout is not None
     await child.stdout.readline()

@@ -33,7 +33,7 @@ async def test_secrets_are_left_out_of_documents_and_of_their_journal(
     user = await anna.users.CreateUser(
         CreateUserRequest(username="anna@example.com", display_name="Anna", password="correct horse")
     )
-    store = open_store(url, "users", (*OWNED["users"], *SYSTEM_COLLECTIONS))
+    store = await open_store(url, "users", (*OWNED["users"], *SYSTEM_COLLECTIONS))
     entries = await store.query(Query.by_id(JOURNAL))
     await store.close()
     entry = next(one for one in entries if one.message.document_id == user.id)

@@ -39,7 +39,7 @@ def isolated(simulation: Simulation) -> Iterator[None]:
         node = MACHINE.get()
         return (node.now() if isinstance(node, Node) else simulation.now_ms()) / 1000
 
-    def open_store(url: str, service: str, specs: list[CollectionSpec[Any]], **options: Any) -> Store:
+    async def open_store(url: str, service: str, specs: list[CollectionSpec[Any]], **options: Any) -> Store:
         node = MACHINE.get()
         assert isinstance(node, Node)
         engine = simulation.engine(service)

@@ -7,7 +7,7 @@ from pathlib import Path
 from llmchat.threads.v1.thread_pb2 import Thread
 
 from libs.common.store.port import CollectionSpec, Delete, Put
-from libs.common.store.sqlite import SqliteStore
+from libs.common.store.sqlite.store import SqliteStore
 
 THREADS = CollectionSpec("threads", Thread)
 CANARY = "canary"

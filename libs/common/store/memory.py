@@ -109,7 +109,8 @@ class MemoryStore:
             return None
         before = self._rows[write.collection].get(write.id)
         values = {field.path: field.read(write.message) for field in self._fields[write.collection]}
-        row = _Row((before.revision if before else 0) + 1, write.message.SerializeToString(), values)
+        revision = write.revision or (before.revision if before else 0) + 1
+        row = _Row(revision, write.message.SerializeToString(), values)
         text = self._texts.get(write.collection)
         if text is None:
             return row

@@ -104,12 +104,17 @@ class Stored(Generic[M_co]):
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Store a document whole. `if_revision`: 0 must not exist yet, n must still be at n, None whatever is there."""
+    """Store a document whole. `if_revision`: 0 must not exist yet, n must still be at n, None whatever is there.
+
+    `revision` is what the document's revision becomes; None: one more than it was. It is for copies of documents that
+    have lived elsewhere, so that what others know of them, etags and the journal, stays right.
+    """
 
     collection: str
     id: str
     message: Message
     if_revision: int | None = None
+    revision: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

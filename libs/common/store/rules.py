@@ -29,6 +29,8 @@ def check_writes(writes: Sequence[Write], specs: Mapping[str, CollectionSpec[Mes
             raise TypeError(f"{write.collection} holds {spec.message.__name__}, not {type(write.message).__name__}")
         if write.if_revision is not None and write.if_revision < 0:
             raise Invalid(f"{write.collection}: revisions count from 1, and 0 stands for none")
+        if isinstance(write, Put) and write.revision is not None and write.revision < 1:
+            raise Invalid(f"{write.collection}: revisions count from 1")
     if len(writes) > 1 and len({(write.collection, write.id) for write in writes}) < len(writes):
         raise Invalid("a commit may write each document once only")
 

@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from libs.common.store.fields import indexed_fields
 from libs.common.store.port import CollectionSpec, Delete, Index, IndexValue, Put, Query, UnindexedQuery, Write
 from libs.common.store.rules import prefix_end
-from libs.common.store.sqlite_text import TextTable
+from libs.common.store.sqlite.text import TextTable
 
 _TYPES: dict[type[IndexValue], tuple[str, str]] = {
     bool: ("INTEGER", "0"),

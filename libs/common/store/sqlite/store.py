@@ -21,9 +21,9 @@ from typing import Any
 from libs.common.errors import Unavailable
 from libs.common.store.port import CollectionSpec, M, Query, Search, Stored, UnindexedQuery, Write
 from libs.common.store.rules import check_writes
-from libs.common.store.sqlite_sharing import Turn, busy, patiently, pauses
-from libs.common.store.sqlite_tables import Table, quoted
-from libs.common.store.sqlite_writer import Writer
+from libs.common.store.sqlite.sharing import Turn, busy, patiently, pauses
+from libs.common.store.sqlite.tables import Table, quoted
+from libs.common.store.sqlite.writer import Writer
 
 _OPEN_PATIENCE = 60.0  # seconds: another process may be filling a new index
 _READ_PATIENCE = 1.0  # seconds: another process may be recovering the log

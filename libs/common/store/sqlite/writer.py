@@ -14,8 +14,8 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from libs.common.errors import Conflict, DomainError, Unavailable
-from libs.common.store.sqlite_sharing import Turn, busy, patiently, pauses
-from libs.common.store.sqlite_tables import Statement
+from libs.common.store.sqlite.sharing import Turn, busy, patiently, pauses
+from libs.common.store.sqlite.tables import Statement
 
 _log = logging.getLogger(__name__)
 

@@ -1,0 +1,9 @@
+"""The engines that are served, by their names."""
+
+from __future__ import annotations
+
+from tests.engines.engine import Engine
+
+# In the order of the documentation.
+_SERVED: tuple[Engine, ...] = ()
+SERVED = {engine.name: engine for engine in _SERVED}

@@ -1,0 +1,48 @@
+"""The engines that tests run against: what has to be there for each, and where its documents are kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A running engine: the URL of its stores, and what it is, with its version: `PostgreSQL 15.18 of this machine`."""
+
+    url: str
+    what: str
+
+
+# Serves until the context is left; the folder is the engine's own.
+Serve = Callable[[Path], AbstractContextManager[Served]]
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """One kind of store engine.
+
+    `name` says "stand-in" where one is served. `variable` is the environment variable by which a real one is given:
+    the tests then run against that, and nothing is started. `missing` says what is not there to start one, or nothing.
+    """
+
+    name: str
+    variable: str
+    missing: Callable[[], str]
+    serve: Serve
+    given: Callable[[], Served | None] = field(default=lambda: None)
+
+    def served_already(self) -> Served | None:
+        """What the environment gives, if it does."""
+        url = os.environ.get(self.variable, "")
+        return Served(url, f"the one at {self.variable}") if url else self.given()
+
+    def not_run(self) -> str:
+        """Why nothing runs against this engine; empty where something does."""
+        if self.served_already() is not None:
+            return ""
+        missing = self.missing()
+        return f"{missing}, and {self.variable} is not set" if missing else ""
