@@ -1,6 +1,7 @@
 """Shows one stored document as JSON: `python -m services.show messages messages msg_01k…`.
 
-The store is the service's, by `LLMCHAT_STORE_URL`; it may be in use. Secret fields are left out, in journal entries too.
+The store is the one that `LLMCHAT_STORE_URL` names for the service; it may be in use. Secret fields are left out, in
+journal entries too.
 """
 
 from __future__ import annotations
