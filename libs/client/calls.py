@@ -41,9 +41,6 @@ PageT = TypeVar("PageT", bound=Page)
 # connection on which nothing can be told any more.
 STREAM_SECONDS = 600.0
 
-# Clients of one process share no connection, so that closing one is felt by no other.
-_OPTIONS = (("grpc.use_local_subchannel_pool", 1),)
-
 
 class Calls:
     """Calls over a channel to each place, in the name that `authorization` gives."""
@@ -60,7 +57,7 @@ class Calls:
         # A connection on which the other end was asked for the name of one service is good for no other.
         place = (addresses, service if self._tls else "")
         if place not in self._channels:
-            self._channels[place] = open_channel(addresses, service, self._tls, _OPTIONS)
+            self._channels[place] = open_channel(addresses, service, self._tls)
         return self._channels[place]
 
     async def unary(self, method: grpc.aio.UnaryUnaryMultiCallable[Request, Response], request: Request) -> Response:

@@ -37,6 +37,9 @@ _SERVICE_CONFIG = {
 
 _OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    # Channels that share a connection start its one health check between them: gRPC's threads may meet it half made
+    # (grpc_core::HealthProducer before its Start), which ends the process. So each channel has connections of its own.
+    ("grpc.use_local_subchannel_pool", 1),
     # A replica that is back is found before the retries end; gRPC's own longest pause is two minutes.
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 5_000),
