@@ -10,8 +10,6 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Sequence
-from typing import Any
 
 from llmchat.store.v1.journal_pb2 import JournalEntry
 
@@ -20,23 +18,8 @@ from libs.common.errors import DomainError, NotFound
 from libs.common.redaction import redacted
 from libs.common.settings import Settings
 from libs.common.store.codec import Json, encode
-from libs.common.store.decorators.journaled import JOURNAL
 from libs.common.store.open import open_store
-from libs.common.store.port import CollectionSpec
-from services.catalog.collections import COLLECTIONS as CATALOG
-from services.messages.collections import COLLECTIONS as MESSAGES
-from services.operations.collections import COLLECTIONS as OPERATIONS
-from services.threads.collections import COLLECTIONS as THREADS
-from services.users.collections import COLLECTIONS as USERS
-
-Specs = Sequence[CollectionSpec[Any]]
-OWNED: dict[str, Specs] = {
-    "users": USERS,
-    "threads": THREADS,
-    "messages": MESSAGES,
-    "catalog": CATALOG,
-    "operations": OPERATIONS,
-}
+from services.owned import OWNED, held_by
 
 
 async def show(store_url: str, service: str, collection: str, id: str) -> Json:
@@ -46,7 +29,7 @@ async def show(store_url: str, service: str, collection: str, id: str) -> Json:
         NotFound: there is no such collection or document.
         Unavailable: the store does not open.
     """
-    specs = {spec.name: spec for spec in (*OWNED[service], *SYSTEM_COLLECTIONS, JOURNAL)}
+    specs = {spec.name: spec for spec in held_by(service)}
     spec = specs.get(collection)
     if spec is None:
         raise NotFound("collection", collection)

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from libs.common.documents.documents import Documents
 from libs.common.documents.unit import Unit
 from libs.common.store.port import CollectionSpec
-from services.show import OWNED
+from services.owned import OWNED
 from tests.integration.conftest import House
 
 M = TypeVar("M", bound=Message)

@@ -13,7 +13,8 @@ from libs.common.errors import NotFound
 from libs.common.store.decorators.journaled import JOURNAL
 from libs.common.store.open import open_store
 from libs.common.store.port import Query
-from services.show import OWNED, show
+from services.owned import OWNED
+from services.show import show
 from tests.integration.conftest import House, Person
 
 

@@ -35,7 +35,7 @@ from libs.common.store.port import CollectionSpec, Query
 from services.messages.collections import COLLECTIONS, CONVERSATIONS, MESSAGES
 from services.messages.personal_data import PERSONAL_DATA as OF_MESSAGES
 from services.operations.personal_data import PERSONAL_DATA as OF_OPERATIONS
-from services.show import OWNED
+from services.owned import OWNED
 from services.threads.collections import THREADS
 from services.threads.personal_data import PERSONAL_DATA as OF_THREADS
 from services.users.personal_data import PERSONAL_DATA as OF_USERS

@@ -16,7 +16,7 @@ from libs.common.store.port import CollectionSpec
 from services.catalog.references import REFERENCES as CATALOG
 from services.messages.references import REFERENCES as MESSAGES
 from services.operations.references import REFERENCES as OPERATIONS
-from services.show import OWNED
+from services.owned import OWNED
 from services.threads.references import REFERENCES as THREADS
 from services.users.references import REFERENCES as USERS
 from tests.unit.test_events import open_documents
