@@ -17,10 +17,12 @@ from libs.client.commands.admin.migrate import migrate
 from libs.client.commands.browse import history, models, threads
 from libs.client.commands.chat import chat
 from libs.client.commands.check import check
+from libs.client.commands.copy import copy
 from libs.client.commands.demo import demo
 from libs.client.commands.events import list_events, replay
 from libs.client.commands.export import export
 from libs.client.commands.imports import export_threads, import_threads
+from libs.client.commands.initialise import init
 from libs.client.commands.operations import cancel, list_operations, retry, show
 from libs.client.commands.sessions import password, sessions
 from libs.client.commands.up import up
@@ -55,7 +57,7 @@ def build() -> typer.Typer:
     _add_group(app, "operations", list_operations, known, _ACCOUNT)
     stored: dict[str, Command] = {"set": provider_key.set_key, "delete": provider_key.delete}
     _add_group(app, "provider-key", provider_key.list_keys, stored, _ACCOUNT)
-    _add(app, (check,), _OPERATORS)
+    _add(app, (init, check, copy), _OPERATORS)
     _add_group(app, "events", list_events, {"replay": replay}, _OPERATORS)
     admin = typer.Typer(help="Look after accounts, models and the system.", no_args_is_help=True)
     _add(admin, (accounts.users, accounts.suspend, accounts.reactivate, accounts.role, accounts.export))

@@ -104,6 +104,13 @@ class Operator:
             for user in page.users:
                 yield user
 
+    async def open_account(self, username: str, display_name: str, password: str) -> User:
+        """Opens an account for a person, also where people may open none by themselves."""
+        request = users.CreateUserRequest(
+            username=username, display_name=display_name, password=password, request_id=new_request_id()
+        )
+        return await self._calls.unary(self._users.CreateUser, request)
+
     async def suspend(self, user_id: str, reason: str) -> User:
         """Shuts a person out, who is shown the reason. Nothing of theirs is lost."""
         request = users.SuspendUserRequest(id=user_id, reason=reason, request_id=new_request_id())

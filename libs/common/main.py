@@ -6,7 +6,8 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from pydantic import ValidationError
 
@@ -20,10 +21,17 @@ _log = logging.getLogger(__name__)
 
 def serve(bootstraps: Mapping[str, Bootstrap]) -> None:
     """Serves until SIGTERM or SIGINT; what cannot start says so in one line and exits with 1."""
-    try:
+    with failing_in_one_line():
         settings = Settings()
         configure_logging(settings.log_level, settings.log_format)
         asyncio.run(_serve(settings, bootstraps))
+
+
+@contextmanager
+def failing_in_one_line() -> Iterator[None]:
+    """Ends the process with 1 and one line on the standard error stream where a setting is wrong or something fails."""
+    try:
+        yield
     except ValidationError as error:
         # Only the names and the rules: a value may be a secret.
         faults = (f"LLMCHAT_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())

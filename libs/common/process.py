@@ -305,14 +305,15 @@ class Process:
         for feed in feeds.values():
             self.background(feed.run)
 
-    async def start(self) -> None:
-        """Serves, then starts the background work.
+    async def start(self, *, works: bool = True) -> None:
+        """Serves, then starts the background work, if it is to do any.
 
         Raises:
             Unavailable: the address is taken.
         """
         await self.server.start()
-        self._tasks = [asyncio.create_task(_supervised(work)) for work in self._background]
+        if works:
+            self._tasks = [asyncio.create_task(_supervised(work)) for work in self._background]
 
     async def stop(self) -> None:
         """Tells streams to resume elsewhere, lets running calls end, then ends the background work."""
@@ -333,9 +334,11 @@ class Process:
 
 @asynccontextmanager
 async def open_process(
-    settings: Settings, bootstraps: Mapping[str, Bootstrap], *, clock: Clock = wall_clock
+    settings: Settings, bootstraps: Mapping[str, Bootstrap], *, clock: Clock = wall_clock, works: bool = True
 ) -> AsyncIterator[Process]:
     """A process that serves the services that `bootstraps` wire, by their names, until the context is left.
+
+    One that does not work answers calls and leaves to others what goes on in the background.
 
     Raises:
         Unavailable: the address or the data folder is in use, or the store does not open.
@@ -370,7 +373,7 @@ async def open_process(
         if settings.metrics_listen:
             process.metrics_address = stack.enter_context(exposed(process.metrics.registry, settings.metrics_listen))
         stack.push_async_callback(process.stop)
-        await process.start()
+        await process.start(works=works)
         if process.exclusive and not bootstraps.keys() >= set(SERVICES):
             _log.warning("without a shared bus (LLMCHAT_BUS_URL) the events of other processes come late")
         yield process

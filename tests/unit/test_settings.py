@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings
 
 from libs.common.settings import Settings
 from services.catalog.settings import CatalogSettings
+from services.initial_settings import InitialSettings
 from services.messages.settings import MessagesSettings
 from services.operations.settings import OperationsSettings
 from services.threads.settings import ThreadsSettings
@@ -31,6 +32,7 @@ EVERY: tuple[type[BaseSettings], ...] = (
     MessagesSettings,
     CatalogSettings,
     OperationsSettings,
+    InitialSettings,
 )
 
 
