@@ -463,8 +463,8 @@ def test_a_lost_answer_has_the_sdk_write_again(
     faulty(lose_answers=1)
     root.child("a").set("the same")
     assert root.child("a").get() == "the same"
-    assert [(write["method"], write["answered"]) for write in server.writes(namespace)] == [
-        ("PATCH", False), ("PATCH", True), ("POST", False), ("POST", True), ("PUT", False), ("PUT", True),
+    assert [(write["method"], write["lost"]) for write in server.writes(namespace)] == [
+        ("PATCH", "answer"), ("PATCH", None), ("POST", "answer"), ("POST", None), ("PUT", "answer"), ("PUT", None),
     ]  # fmt: skip
 
 

@@ -47,7 +47,7 @@ class RtdbServer:
         self._ask("POST", "/.faults", namespace, faults)
 
     def writes(self, namespace: str) -> list[dict[str, Any]]:
-        """The requests to write that reached the stand-in: method, path, and whether an answer was given."""
+        """The requests to write that came: method, path, and what was `lost` of each: `answer`, `request` or None."""
         told: list[dict[str, Any]] = self._ask("GET", "/.log", namespace, None)
         return told
 

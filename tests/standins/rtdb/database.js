@@ -19,7 +19,8 @@ function checkApart(writes) {
   if (taken.size < paths.length) throw new Refusal(400, 'Invalid data; a path is written twice');
   for (const path of paths) {
     for (let end = path.indexOf('/'); end !== -1; end = path.indexOf('/', end + 1)) {
-      if (taken.has(path.slice(0, end))) throw new Refusal(400, `Invalid data; ${path.slice(0, end)} is ancestor of another path of the update`);
+      const above = path.slice(0, end);
+      if (taken.has(above)) throw new Refusal(400, `Invalid data; ${above} is ancestor of another path of the update`);
     }
   }
 }
@@ -37,7 +38,8 @@ class Database {
     if (query === null) return tree.text(node);
     if (query.orderBy !== '$key' && !this.rules.isIndexed(segments, query.orderBy)) {
       const wanted = query.orderBy === '$value' ? '.value' : query.orderBy;
-      throw new Refusal(400, `Index not defined, add ".indexOn": "${wanted}", for path "/${segments.join('/')}", to the rules`);
+      const path = `/${segments.join('/')}`;
+      throw new Refusal(400, `Index not defined, add ".indexOn": "${wanted}", for path "${path}", to the rules`);
     }
     return answer(node, query);
   }
@@ -77,7 +79,8 @@ class Database {
   }
 
   #mayRead(segments, query, caller, now) {
-    if (!caller.admin && !this.rules.allowRead(this.root, segments, query, caller.auth, now)) throw new Refusal(401, 'Permission denied');
+    if (caller.admin || this.rules.allowRead(this.root, segments, query, caller.auth, now)) return;
+    throw new Refusal(401, 'Permission denied');
   }
 
   #node(segments, value, now) {
@@ -86,7 +89,9 @@ class Database {
   }
 
   #apply(writes, caller, now) {
-    if (!caller.admin && !this.rules.allowWrites(this.root, writes, caller.auth, now)) throw new Refusal(401, 'Permission denied');
+    if (!caller.admin && !this.rules.allowWrites(this.root, writes, caller.auth, now)) {
+      throw new Refusal(401, 'Permission denied');
+    }
     for (const { segments, node } of writes) this.root = tree.replaced(this.root, segments, node);
   }
 }

@@ -3,17 +3,19 @@
 
 const { Refusal } = require('./refusal');
 
-const KINDS = ['lose_answers', 'lose_every', 'lose_requests', 'unavailable', 'delay_ms'];
+const KINDS = ['after', 'lose_answers', 'lose_every', 'lose_requests', 'unavailable', 'delay_ms'];
 
 class Faults {
-  // lose_answers: the next n writes are applied, then their connections are cut.
+  // after: so many writes are spared before any is lost.
+  // lose_answers: the next n writes are done, or refused, and their connections are cut before the answer.
   // lose_every: so is every n-th write, for good.
-  // lose_requests: the next n writes are not applied, and their connections are cut.
+  // lose_requests: the next n writes are not done, and their connections are cut.
   // unavailable: the next n requests are answered 503.
   // delay_ms: every request waits so long.
   constructor(asked = {}) {
     for (const [kind, n] of Object.entries(asked)) {
-      if (!KINDS.includes(kind) || !Number.isInteger(n) || n < 0) throw new Refusal(400, `stand-in: no fault ${kind}: ${n}; there are ${KINDS.join(', ')}`);
+      if (KINDS.includes(kind) && Number.isInteger(n) && n >= 0) continue;
+      throw new Refusal(400, `stand-in: no fault ${kind}: ${n}; there are ${KINDS.join(', ')}`);
     }
     for (const kind of KINDS) this[kind] = asked[kind] ?? 0;
     this.writes = 0;
@@ -29,13 +31,13 @@ class Faults {
     return this.#next('unavailable');
   }
 
-  losesRequest() {
-    return this.#next('lose_requests');
-  }
-
-  losesAnswer() {
+  // How a write is hit: its request is lost, its answer, or neither.
+  loses() {
+    if (this.#next('after')) return null;
+    if (this.#next('lose_requests')) return 'request';
     this.writes += 1;
-    return this.#next('lose_answers') || (this.lose_every > 0 && this.writes % this.lose_every === 0);
+    const nth = this.lose_every > 0 && this.writes % this.lose_every === 0;
+    return nth || this.#next('lose_answers') ? 'answer' : null;
   }
 }
 

@@ -18,7 +18,9 @@ function json(text, message) {
 
 function bound(name, text, orderBy) {
   const value = json(text, `${name} must be valid JSON`);
-  if (typeof value === 'object' && value !== null) throw new Refusal(400, 'Constraint index field must be a JSON primitive');
+  if (typeof value === 'object' && value !== null) {
+    throw new Refusal(400, 'Constraint index field must be a JSON primitive');
+  }
   if (orderBy === '$key' && typeof value !== 'string') throw new Refusal(400, 'Constraint key field must be a string');
   return value;
 }

@@ -3,7 +3,30 @@
 //   node server.js [PORT]
 //
 // It binds 127.0.0.1, prints "listening on PORT" and ends when its standard input does. Each namespace (`?ns=`) has
-// data and rules of its own.
+// data and rules of its own; `DELETE /` forgets all of them.
+//
+// It follows the documentation (https://firebase.google.com/docs/reference/rest/database and /docs/database) and, in
+// who may do what, the emulator: `Bearer owner` passes every rule, with `auth_variable_override` the rules decide about
+// that `auth`, without either about none; a namespace without rules is open to all. Rules are parsed and evaluated by
+// targaryen, an independent implementation of their language.
+//
+// What is known to differ from the database itself:
+// - Everything is one process's memory, each request happens at one moment, and nothing is limited in rate.
+// - Targaryen asks `.validate` of what stands above a deleted place too, if that still exists; the documentation says
+//   no more than that deletions are not asked. It cannot be asked about keys like `constructor`: 501.
+// - Rules are JSON without comments. `query.startAfter` and `query.endBefore` are not there for rules.
+// - Numbers are doubles: integers above 2^53 lose digits. Strings are ordered by UTF-16 units, as in the JavaScript
+//   SDK.
+// - No priorities and no `.value`, no `format=export`, no `print=pretty`, no `callback`, `timeout` or `writeSizeLimit`;
+//   no event streams, no web sockets; no ID tokens, and bearers other than `owner` are refused, whom the emulator
+//   takes for owners.
+// - The texts of errors are the known ones for permissions, indexes and queries, and its own for invalid data. What the
+//   documentation leaves open is refused: a limit of 0, a conditional PATCH or POST, an update of a place and of one
+//   below it.
+// - In a path `%2F` parts keys as `/` does. In a query string `+` is a space.
+// - Members of an object come in the order of their writing, those a query finds in the order of their keys: the
+//   documentation promises no order, and whoever relies on one shall notice.
+// - `POST /.faults` and `GET /.log` are its own: see faults.js.
 'use strict';
 
 const http = require('node:http');
@@ -14,7 +37,7 @@ const { PushIds } = require('./pushid');
 const { queryOf } = require('./query');
 const { Refusal } = require('./refusal');
 const { Rules } = require('./rules');
-const { BAD_KEY } = require('./tree');
+const { isKey } = require('./tree');
 
 const MAX_BODY = 256 * 1024 * 1024;
 const MAX_LOG = 10_000;
@@ -59,7 +82,7 @@ function segmentsOf(path) {
     throw new Refusal(400, 'Invalid path: Invalid token in path');
   }
   const segments = text.split('/').filter((key) => key !== '');
-  if (segments.some((key) => BAD_KEY.test(key) || Buffer.byteLength(key) > 768)) throw new Refusal(400, 'Invalid path: Invalid token in path');
+  if (!segments.every(isKey)) throw new Refusal(400, 'Invalid path: Invalid token in path');
   return segments;
 }
 
@@ -86,7 +109,7 @@ async function bodyOf(request) {
   let size = 0;
   for await (const part of request) {
     size += part.length;
-    if (size > MAX_BODY) throw new Refusal(413, 'Data to write exceeds the maximum size that can be modified with a single request.');
+    if (size > MAX_BODY) throw new Refusal(400, 'Data to write exceeds the maximum size');
     parts.push(part);
   }
   return Buffer.concat(parts).toString();
@@ -122,11 +145,15 @@ class Server {
     if (faults.isUnavailable()) throw new Refusal(503, 'stand-in: unavailable on request');
     const method = request.method === 'POST' ? request.headers['x-http-method-override'] ?? 'POST' : request.method;
     if (!WRITES.has(method)) return this.asked(method, path, params, request, namespace, body);
-    if (faults.losesRequest()) return { cut: true };
-    const answered = this.asked(method, path, params, request, namespace, body);
-    const cut = faults.losesAnswer();
-    namespace.noted({ method, path: decoded(path), answered: !cut });
-    return { ...answered, cut };
+    const lost = faults.loses();
+    namespace.noted({ method, path, lost });
+    if (lost === 'request') return { cut: true };
+    try {
+      return { ...this.asked(method, path, params, request, namespace, body), cut: lost !== null };
+    } catch (error) {
+      if (lost === null || !(error instanceof Refusal)) throw error;
+      return { cut: true };
+    }
   }
 
   // One request, at one moment.
@@ -135,9 +162,11 @@ class Server {
     const caller = callerOf(request, params);
     if (path === '/.settings/rules.json') return Server.rules(method, database, caller, body);
     const segments = segmentsOf(path);
-    const tagged = (text) => ({ text, etag: request.headers['x-firebase-etag'] === 'true' || request.headers['if-match'] !== undefined ? database.etag(segments) : undefined });
     const expected = request.headers['if-match'];
-    if (expected !== undefined && (method === 'PUT' || method === 'DELETE')) {
+    const isTagged = expected !== undefined || request.headers['x-firebase-etag'] === 'true';
+    const tagged = (text) => ({ text, etag: isTagged ? database.etag(segments) : undefined });
+    if (expected !== undefined) {
+      if (method !== 'PUT' && method !== 'DELETE') throw new Refusal(400, `stand-in: no conditional ${method}`);
       const text = database.read(segments, null, caller, now);
       if (database.etag(segments) !== expected) return { status: 412, text, etag: database.etag(segments) };
     }
@@ -186,9 +215,11 @@ class Server {
     try {
       answered = await this.answer(request);
     } catch (error) {
+      if (request.errored) return;
       const refused = error instanceof Refusal;
       if (!refused) console.error(error);
-      answered = { status: refused ? error.status : 500, text: JSON.stringify({ error: refused ? error.message : `stand-in: ${error.stack}` }) };
+      const text = refused ? error.message : `stand-in: ${error.message}`;
+      answered = { status: refused ? error.status : 500, text: JSON.stringify({ error: text }) };
     }
     if (answered.cut) {
       request.socket.destroy();

@@ -62,11 +62,15 @@ function replaced(node, segments, fresh, depth = 0) {
   return node.children.size === 0 ? null : node;
 }
 
+function isKey(key) {
+  return key !== '' && !BAD_KEY.test(key) && Buffer.byteLength(key) <= MAX_KEY_BYTES;
+}
+
 function checkKey(key) {
-  if (key === '' || BAD_KEY.test(key)) {
-    throw new Refusal(400, `Invalid data; couldn't parse key beginning with "${key.slice(0, 40)}". Key value can't be empty or contain $ # [ ] / or .`);
-  }
-  if (Buffer.byteLength(key) > MAX_KEY_BYTES) throw new Refusal(400, `Invalid data; key is longer than ${MAX_KEY_BYTES} bytes`);
+  if (isKey(key)) return;
+  const start = JSON.stringify(key.slice(0, 40));
+  const allowed = `Key value can't be empty, longer than ${MAX_KEY_BYTES} bytes, or contain $ # [ ] / or .`;
+  throw new Refusal(400, `Invalid data; couldn't parse key beginning with ${start}. ${allowed}`);
 }
 
 function checkDepth(depth) {
@@ -87,7 +91,9 @@ function parsed(value, existing, now, depth) {
   checkDepth(depth);
   switch (typeof value) {
     case 'string':
-      if (Buffer.byteLength(value) > MAX_STRING_BYTES) throw new Refusal(400, `Invalid data; a string is longer than ${MAX_STRING_BYTES} bytes`);
+      if (Buffer.byteLength(value) > MAX_STRING_BYTES) {
+        throw new Refusal(400, `Invalid data; a string is longer than ${MAX_STRING_BYTES} bytes`);
+      }
       return new Node(value, null);
     case 'number':
       if (!Number.isFinite(value)) throw new Refusal(400, 'Invalid data; a number is not finite');
@@ -139,4 +145,4 @@ function shallow(node) {
   return `{${Array.from(node.children.keys(), (key) => `${JSON.stringify(key)}:true`).join(',')}}`;
 }
 
-module.exports = { BAD_KEY, at, checkDepth, checkKey, parsed, replaced, shallow, text, written };
+module.exports = { at, checkDepth, checkKey, isKey, parsed, replaced, shallow, text, written };
