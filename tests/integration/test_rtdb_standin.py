@@ -43,7 +43,7 @@ def namespace() -> str:
 @pytest.fixture
 def references(server: RtdbServer, namespace: str) -> Iterator[References]:
     """References into the test's database: as the owner, whom no rule concerns, or as who `auth` says."""
-    apps = []
+    apps: list[firebase_admin.App] = []
 
     def reference(path: str = "/", *, auth: dict[str, Any] | None = None, owner: bool = True) -> db.Reference:
         options: dict[str, Any] = {"databaseURL": server.database_url(namespace)}
