@@ -22,7 +22,7 @@ from libs.common.errors import Unavailable
 from libs.common.store.port import CollectionSpec, M, Query, Search, Stored, UnindexedQuery, Write
 from libs.common.store.rules import check_writes
 from libs.common.store.sqlite.sharing import Turn, busy, patiently, pauses
-from libs.common.store.sqlite.tables import Table, quoted
+from libs.common.store.sqlite.tables import Table
 from libs.common.store.sqlite.writer import Writer
 
 _OPEN_PATIENCE = 60.0  # seconds: another process may be filling a new index
@@ -179,12 +179,12 @@ def _prepare(connection: sqlite3.Connection, tables: Iterable[Table]) -> None:
         there = {row[1] for row in connection.execute(f"PRAGMA table_info({table.name})")} - {"id", "revision", "body"}
         indexed = {row[1] for row in connection.execute(f"PRAGMA index_list({table.name})") if row[3] == "c"}
         for name in indexed - indexes.keys():
-            connection.execute(f"DROP INDEX {quoted(name)}")
+            connection.execute(f"DROP INDEX {table.quoted(name)}")
         for name in there - columns.keys():
-            connection.execute(f"ALTER TABLE {table.name} DROP COLUMN {quoted(name)}")
+            connection.execute(f"ALTER TABLE {table.name} DROP COLUMN {table.quoted(name)}")
         added = columns.keys() - there
         for name in added:
-            connection.execute(f"ALTER TABLE {table.name} ADD COLUMN {columns[name]}")
+            connection.execute(f"ALTER TABLE {table.name} ADD COLUMN {table.quoted(name)} {columns[name]}")
         if added:
             _fill(connection, table)
         for name in indexes.keys() - indexed:
@@ -196,11 +196,11 @@ def _prepare(connection: sqlite3.Connection, tables: Iterable[Table]) -> None:
 def _prepare_text(connection: sqlite3.Connection, table: Table) -> None:
     """Brings the text index to what is declared: one that is declared otherwise, or not any more, is dropped."""
     name, text = f"{table.spec.name}.text", table.text
-    there = tuple(row[1] for row in connection.execute(f"PRAGMA table_info({quoted(name)})"))[2:]
+    there = tuple(row[1] for row in connection.execute(f"PRAGMA table_info({table.quoted(name)})"))[2:]
     if there == (text.columns if text else ()):
         return
     for old in (f"{table.spec.name}.words", name) if there else ():
-        connection.execute(f"DROP TABLE {quoted(old)}")
+        connection.execute(f"DROP TABLE {table.quoted(old)}")
     if text is None:
         return
     for statement in text.create:
