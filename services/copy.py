@@ -27,7 +27,7 @@ from rich.table import Table
 from libs.common.errors import Invalid, NotFound, Precondition
 from libs.common.folder import hold_folder
 from libs.common.main import failing_in_one_line
-from libs.common.store.copying import NOTHING, Contents, contents, copy, greatest_id
+from libs.common.store.copying import Begun, Contents, begun, contents, copy
 from libs.common.store.open import folder_of, open_engine
 from libs.common.store.port import CollectionSpec, Query, Store
 from services.owned import OWNED, held_by
@@ -39,14 +39,13 @@ _SHOWN = 16  # digits of a hash
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """One collection on its way: `after` is the greatest id that is there already, None where nothing is."""
+    """One collection on its way: where its copy stood, and how many documents there are."""
 
     service: str
     spec: CollectionSpec[Any]
     source: Store
     destination: Store
-    after: str | None
-    copied: int
+    begun: Begun
     documents: int
 
     @property
@@ -95,28 +94,25 @@ async def _begin(
 ) -> list[Collection]:
     """All collections, looked at on both sides before anything is written."""
     looking = progress.add_task("looking at both", total=None)
-    begun = []
+    collections = []
     for service in services:
         source, destination = [await _open(stack, url, service) for url in (source_url, destination_url)]
         for spec in held_by(service):
-            after = await greatest_id(destination, spec)
-            there = NOTHING if after is None else await contents(destination, spec)
-            if after is not None and there != await contents(source, spec, until=after):
-                raise _holds_others(f"{service}.{spec.name}")
+            stands = await begun(source, destination, spec)
             documents = await source.count(Query.by_id(spec))
-            begun.append(Collection(service, spec, source, destination, after, there.documents, documents))
+            collections.append(Collection(service, spec, source, destination, stands, documents))
     progress.remove_task(looking)
-    if not any(one.documents for one in begun):
+    if not any(one.documents for one in collections):
         raise Precondition("the source holds no document: nothing is copied", reason="NOTHING_TO_COPY")
-    return begun
+    return collections
 
 
 async def _copy(collections: Sequence[Collection], progress: Progress) -> None:
-    documents, there = sum(one.documents for one in collections), sum(one.copied for one in collections)
+    documents, there = sum(one.documents for one in collections), sum(one.begun.documents for one in collections)
     task = progress.add_task("copying", total=documents, completed=there)
     for one in collections:
         progress.update(task, description=f"copying {one.name}")
-        await copy(one.source, one.destination, one.spec, after=one.after, copied=partial(progress.advance, task))
+        await copy(one.source, one.destination, one.spec, one.begun, copied=partial(progress.advance, task))
     progress.update(task, description="copied")
 
 
@@ -147,15 +143,6 @@ def _check(source_url: str, destination_url: str) -> None:
         raise NotFound("data folder", str(source))
     if source_url == destination_url or (source and destination and source.resolve() == destination.resolve()):
         raise Invalid("the source and the destination are the same place")
-
-
-def _holds_others(collection: str) -> Precondition:
-    return Precondition(
-        f"the destination holds documents in {collection} that are not those of the source: a copy goes to an empty"
-        " place, one that no server and no `llmchat init` has filled; or the source has changed since a copy that was"
-        " interrupted, which then has to begin in an empty place again",
-        reason="HOLDS_OTHERS",
-    )
 
 
 def _progress(console: Console) -> Progress:

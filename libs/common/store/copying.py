@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from libs.common.errors import Precondition
 from libs.common.store.port import CollectionSpec, M, Put, Query, Store, Stored
 
 # Documents that are read at a time and put in one commit: as many of a megabyte each fit into memory, and Firestore
@@ -36,7 +37,12 @@ class Contents:
     sha256: str
 
 
-NOTHING = Contents(0, hashlib.sha256().hexdigest())
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Where a copy stands: `after` is the greatest id that is in the destination, None where it has yet to begin."""
+
+    after: str | None
+    documents: int
 
 
 def untold(documents: int) -> None:
@@ -59,22 +65,36 @@ async def contents(store: Store, spec: CollectionSpec[M], *, until: str | None =
     return Contents(documents, digest.hexdigest())
 
 
-async def greatest_id(store: Store, spec: CollectionSpec[M]) -> str | None:
-    """The last id in the order of ids; None where the collection is empty."""
-    last = await store.query(Query.by_id(spec, descending=True, limit=1))
-    return last[0].id if last else None
+async def begun(source: Store, destination: Store, spec: CollectionSpec[M]) -> Begun:
+    """Where a copy of this source to this destination stands.
+
+    Raises:
+        Precondition: the destination holds documents that are not the beginning of the source's (reason HOLDS_OTHERS).
+    """
+    last = await destination.query(Query.by_id(spec, descending=True, limit=1))
+    if not last:
+        return Begun(None, 0)
+    there = await contents(destination, spec)
+    if there != await contents(source, spec, until=last[0].id):
+        raise Precondition(
+            f"the destination holds documents in {spec.name} that are not those of the source: a copy goes to an empty"
+            " place, which no server and no `llmchat init` has filled. If one was interrupted and the source has"
+            " changed since, it has to begin in an empty place again",
+            reason="HOLDS_OTHERS",
+        )
+    return Begun(last[0].id, there.documents)
 
 
 async def copy(
-    source: Store, destination: Store, spec: CollectionSpec[M], *, after: str | None = None, copied: Told = untold
+    source: Store, destination: Store, spec: CollectionSpec[M], begun: Begun, *, copied: Told = untold
 ) -> None:
-    """Puts every document of the source with an id beyond `after` into the destination, at the revision that it has.
+    """Puts the documents of the source that are not there yet into the destination, at the revisions that they have.
 
     Raises:
         Conflict: a document is there already.
         Unavailable: an engine cannot be reached; what was copied stays.
     """
-    async for page in _pages(source, spec, after):
+    async for page in _pages(source, spec, begun.after):
         for batch in _batches(page):
             puts = [Put(spec.name, one.id, one.message, if_revision=0, revision=one.revision) for one in batch]
             await destination.commit(puts)
