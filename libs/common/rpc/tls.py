@@ -89,6 +89,11 @@ class Tls:
         """Whether a server demands a certificate of whoever connects."""
         return bool(self._files.ca)
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The DNS names in the certificate that this process shows; none where it shows none."""
+        return self._material.names
+
     def require_naming(self, services: Collection[str]) -> None:
         """Returns where there is a certificate that a server of these services can show.
 
