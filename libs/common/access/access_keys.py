@@ -55,7 +55,7 @@ class AccessKeys:
         clock: Clock,
         *,
         fresh: float = 30.0,
-        capacity: int = 10_000,
+        capacity: int = 2_000,
     ) -> None:
         self._access = access
         self._revocations = revocations

@@ -24,7 +24,7 @@ from libs.common.telemetry.tracing import Tracing
 S = TypeVar("S")
 
 _OPTIONS = (("grpc.http2.bdp_probe", 0),)
-_MAX_TOKENS = 10_000
+_MAX_TOKENS = 2_000
 # Milliseconds before its expiry from which a token is replaced: longer than a call waits to be served.
 _RENEW_BEFORE = 60_000
 

@@ -32,7 +32,7 @@ class Identity:
         resolve: Resolve,
         revocations: Revocations,
         clock: Clock,
-        capacity: int = 10_000,
+        capacity: int = 2_000,
     ) -> None:
         self._authenticate = authenticate
         self._resolve = resolve
