@@ -8,12 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 import typer
 from rich.console import Console
 
-from libs.client.commands import keys, provider_key, secret
+from libs.client.commands import keys, migrate, provider_key, secret
 from libs.client.commands import models as local_models
 from libs.client.commands.account import delete_account, login, logout, register
 from libs.client.commands.admin import accounts, generators, system
 from libs.client.commands.admin import models as catalog
-from libs.client.commands.admin.migrate import migrate
 from libs.client.commands.browse import history, models, threads
 from libs.client.commands.chat import chat
 from libs.client.commands.check import check
@@ -59,9 +58,14 @@ def build() -> typer.Typer:
     _add_group(app, "provider-key", provider_key.list_keys, stored, _ACCOUNT)
     _add(app, (init, check, copy), _OPERATORS)
     _add_group(app, "events", list_events, {"replay": replay}, _OPERATORS)
+    of_documents = typer.Typer(
+        help="Bring stored documents up to date after an upgrade, or back.", no_args_is_help=True
+    )
+    _add(of_documents, (migrate.status, migrate.up, migrate.down, migrate.create))
+    app.add_typer(of_documents, name="migrate", rich_help_panel=_OPERATORS)
     admin = typer.Typer(help="Look after accounts, models and the system.", no_args_is_help=True)
     _add(admin, (accounts.users, accounts.suspend, accounts.reactivate, accounts.role, accounts.export))
-    _add(admin, (accounts.delete, system.audit, system.limits, system.config, system.reencrypt, migrate))
+    _add(admin, (accounts.delete, system.audit, system.limits, system.config, system.reencrypt))
     _add(admin, (system.stats, system.health, system.version))
     _add(admin, (generators.generator_token,))
     of_catalog = typer.Typer(help="Look after the models.", no_args_is_help=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Self
+from contextlib import asynccontextmanager
+from typing import Self, TypeVar
 
 import grpc.aio
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -12,33 +13,39 @@ from llmchat.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from llmchat.catalog.v1.model_config_pb2 import ModelConfig
 from llmchat.events.v1.events_service_pb2 import ListEventsRequest, ReplayEventRequest
 from llmchat.events.v1.events_service_pb2_grpc import EventsServiceStub
+from llmchat.migrations.v1.migrations_service_pb2 import (
+    GetMigrationsRequest,
+    MigrateDownRequest,
+    MigrateUpRequest,
+    MigrationStatus,
+)
+from llmchat.migrations.v1.migrations_service_pb2_grpc import MigrationsServiceStub
 from llmchat.operations.v1 import operations_service_pb2 as operations
 from llmchat.operations.v1.audit_event_pb2 import AuditEvent
-from llmchat.operations.v1.operation_pb2 import OPERATION_TYPE_MIGRATE_DATA, Operation
+from llmchat.operations.v1.operation_pb2 import Operation
 from llmchat.operations.v1.operations_service_pb2 import EXPORT_FORMAT_JSON_LINES, ExportFormat
 from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
 from llmchat.operations.v1.system_config_pb2 import SystemConfig
 from llmchat.operations.v1.system_health_pb2 import SystemHealth
 from llmchat.operations.v1.system_stats_pb2 import SystemStats
 from llmchat.operations.v1.system_version_pb2 import SystemVersion
+from llmchat.store.v1.migration_pb2 import MigrationRecord
 from llmchat.store.v1.outbox_pb2 import OutboxEvent
 from llmchat.users.v1 import users_service_pb2 as users
 from llmchat.users.v1.user_pb2 import User, UserRole
 from llmchat.users.v1.users_service_pb2_grpc import UsersServiceStub
 
 from libs.client.authorization import of_token
-from libs.client.calls import Calls, new_request_id
+from libs.client.calls import Calls, Request, Response, new_request_id
 from libs.client.export import export_of
 from libs.client.operations import watch_operation
+from libs.client.stream import Stream
 from libs.common.clock import timestamp
 from libs.common.errors import NotFound
 from libs.common.rpc.status import from_rpc_error
 from libs.common.rpc.tls import Tls
 
-if TYPE_CHECKING:
-    # Exists in the type stubs only: at run time it is the one stub of both kinds of channels.
-    from llmchat.events.v1.events_service_pb2_grpc import EventsServiceAsyncStub
-
+S = TypeVar("S")
 _PAGE_SIZE = 100
 # Seconds that a broken watch is tried again before it is given up.
 _PATIENCE = 60.0
@@ -66,6 +73,9 @@ class Operator:
         self._events = {
             service: EventsServiceStub(self._calls.channel(place, service)) for service, place in addresses.items()
         }
+        self._migrations = {
+            service: MigrationsServiceStub(self._calls.channel(place, service)) for service, place in addresses.items()
+        }
 
     async def __aenter__(self) -> Self:
         return self
@@ -75,19 +85,15 @@ class Operator:
 
     async def check(self, services: Sequence[str] = ()) -> AsyncIterator[operations.CheckIntegrityResponse]:
         """The steps of a check of some services, all where none is named; the last one is the summary."""
-        steps = self._calls.stream(self._operations.CheckIntegrity, operations.CheckIntegrityRequest(services=services))
-        try:
+        request = operations.CheckIntegrityRequest(services=services)
+        async with self._streamed(self._operations.CheckIntegrity, request) as steps:
             async for step in steps:
                 yield step
-        except grpc.aio.AioRpcError as error:
-            raise from_rpc_error(error) from error
-        finally:
-            steps.cancel()
 
     async def events(self, owner: str, *, parked_only: bool = False) -> AsyncIterator[OutboxEvent]:
         """A service's events that a consumer has yet to handle."""
         request = ListEventsRequest(owner=owner, parked_only=parked_only, page_size=_PAGE_SIZE)
-        async for page in self._calls.pages(self._events_of(owner).ListEvents, request):
+        async for page in self._calls.pages(_of(self._events, owner).ListEvents, request):
             for event in page.events:
                 yield event
 
@@ -95,7 +101,7 @@ class Operator:
         """Has an event delivered again, with all of its attempts before it."""
         request = ReplayEventRequest(id=event_id, request_id=new_request_id())
         # An event's id ends with its owner's name.
-        return await self._calls.unary(self._events_of(event_id.rpartition(".")[2]).ReplayEvent, request)
+        return await self._calls.unary(_of(self._events, event_id.rpartition(".")[2]).ReplayEvent, request)
 
     async def list_users(self, *, username: str = "") -> AsyncIterator[User]:
         """All accounts, newest first, or the one with the username."""
@@ -131,12 +137,26 @@ class Operator:
         request = users.DeleteUserRequest(id=user_id, request_id=new_request_id())
         return await self._calls.unary(self._users.DeleteUser, request)
 
-    async def migrate(self, service: str = "") -> Operation:
-        """Has stored documents brought up to date: those of one service, or all."""
-        request = operations.CreateOperationRequest(type=OPERATION_TYPE_MIGRATE_DATA, request_id=new_request_id())
-        if service:
-            request.parameters["service"] = service
-        return await self._calls.unary(self._operations.CreateOperation, request)
+    async def migrations(self, service: str) -> list[MigrationStatus]:
+        """The migrations of a service, and what has become of each."""
+        answer = await self._calls.unary(
+            _of(self._migrations, service).GetMigrations, GetMigrationsRequest(service=service)
+        )
+        return list(answer.migrations)
+
+    async def migrate_up(self, service: str) -> AsyncIterator[MigrationRecord]:
+        """Applies what is pending of a service: each migration as it is after every page."""
+        request = MigrateUpRequest(service=service, request_id=new_request_id())
+        async with self._streamed(_of(self._migrations, service).MigrateUp, request) as steps:
+            async for step in steps:
+                yield step.migration
+
+    async def migrate_down(self, service: str, to: int) -> AsyncIterator[MigrationRecord]:
+        """Rolls back what was applied of a service beyond a number: as `migrate_up`."""
+        request = MigrateDownRequest(service=service, to=to, request_id=new_request_id())
+        async with self._streamed(_of(self._migrations, service).MigrateDown, request) as steps:
+            async for step in steps:
+                yield step.migration
 
     def watch_operation(self, id: str) -> AsyncIterator[Operation]:
         """Anyone's operation as it is, then after each change, until it has ended."""
@@ -225,7 +245,21 @@ class Operator:
         """How every part is."""
         return await self._calls.unary(self._operations.GetSystemHealth, operations.GetSystemHealthRequest())
 
-    def _events_of(self, owner: str) -> EventsServiceAsyncStub:
-        if owner not in self._events:
-            raise NotFound("service", owner)
-        return self._events[owner]
+    @asynccontextmanager
+    async def _streamed(
+        self, method: grpc.aio.UnaryStreamMultiCallable[Request, Response], request: Request
+    ) -> AsyncIterator[Stream[Response]]:
+        """A stream that ends with the context, and whose errors are domain errors."""
+        steps = self._calls.stream(method, request)
+        try:
+            yield steps
+        except grpc.aio.AioRpcError as error:
+            raise from_rpc_error(error) from error
+        finally:
+            steps.cancel()
+
+
+def _of(stubs: Mapping[str, S], service: str) -> S:
+    if service not in stubs:
+        raise NotFound("service", service)
+    return stubs[service]

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from llmchat.catalog.v1.model_config_pb2 import HealthStatus, ModelConfig, ModelProvider
+from llmchat.migrations.v1.migrations_service_pb2 import MigrationStatus
 from llmchat.operations.v1.audit_event_pb2 import AuditEvent
 from llmchat.operations.v1.operation_pb2 import Operation, OperationStatus, OperationType
 from llmchat.operations.v1.operations_service_pb2 import Orphan
 from llmchat.operations.v1.system_config_pb2 import SystemLimits
+from llmchat.store.v1.migration_pb2 import MIGRATION_STATE_APPLIED, MigrationState
 from llmchat.store.v1.outbox_pb2 import OutboxEvent
 from llmchat.threads.v1.thread_pb2 import Thread
 from llmchat.users.v1.access_key_pb2 import AccessKey
@@ -54,6 +56,32 @@ def models_table(models: Iterable[ModelConfig]) -> Table:
             f"{status.error_rate:.0f} %" if status.HasField("error_rate") else "",
         )
     return table
+
+
+def migrations_table(migrations: Iterable[tuple[str, MigrationStatus]]) -> tuple[Table, bool]:
+    """Services and their migrations, one a row; and whether all of them are applied as their files say."""
+    table = plain_table("service", "migration", "state", "read", "rewritten", "when", "what")
+    for column in (3, 4):
+        table.columns[column].justify = "right"
+    is_well = True
+    for service, status in migrations:
+        record = status.migration
+        state = MigrationState.Name(record.state).removeprefix("MIGRATION_STATE_").lower().replace("_", " ")
+        if status.is_edited:
+            state += ", its file was edited since"
+        if status.is_unknown:
+            state += ", by a later version"
+        is_well = is_well and record.state == MIGRATION_STATE_APPLIED and not status.is_edited
+        table.add_row(
+            service,
+            f"{record.id}_{record.name}",
+            state,
+            f"{sum(progress.read for progress in record.progress):,}",
+            f"{sum(progress.rewritten for progress in record.progress):,}",
+            _time(record.completed_at) if record.HasField("completed_at") else "",
+            Text(printable(record.error or record.description)),
+        )
+    return table, is_well
 
 
 def orphans_table(orphans: Iterable[Orphan]) -> Table:

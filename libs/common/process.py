@@ -43,7 +43,6 @@ from libs.common.documents.documents import Documents
 from libs.common.documents.pages import PageTokens
 from libs.common.documents.retention import Retention
 from libs.common.documents.system import SYSTEM_COLLECTIONS
-from libs.common.documents.unit import Unit
 from libs.common.errors import Invalid, Unavailable
 from libs.common.events.acknowledging import Completion
 from libs.common.events.bus import Bus
@@ -59,8 +58,10 @@ from libs.common.failpoints import Failpoints
 from libs.common.folder import hold_folder
 from libs.common.integrity.references import References
 from libs.common.integrity.service import IntegrityService
-from libs.common.migrations.declaration import Migration
-from libs.common.migrations.service import MigrationsService, untold
+from libs.common.migrations.loading import Migrations
+from libs.common.migrations.runner import Rewriting, Runner, untold
+from libs.common.migrations.service import MigrationsService
+from libs.common.migrations.starting import Mode, migrate, require_migrated
 from libs.common.personal_data.declaration import PersonalSpec
 from libs.common.personal_data.service import PersonalDataService
 from libs.common.rpc.channels import Channels
@@ -165,11 +166,19 @@ class Process:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def documents(
-        self, service: str, specs: Sequence[CollectionSpec[Any]], *, expiring: Sequence[CollectionSpec[Any]] = ()
+        self,
+        service: str,
+        specs: Sequence[CollectionSpec[Any]],
+        *,
+        migrations: Migrations | None = None,
+        rewriting: Rewriting = untold,
+        expiring: Sequence[CollectionSpec[Any]] = (),
     ) -> Documents:
         """Opens the service's store with its collections; closed when the process ends.
 
-        The documents of `expiring` are removed after their `expires_at`.
+        With its migrations, documents are read as of this version, and `rewriting` is told of each that a migration
+        rewrites, in its unit. Without, they are as they are stored. Those of `expiring` are removed after their
+        `expires_at`.
         """
         held = (*specs, *SYSTEM_COLLECTIONS)
         slow_ms = self.settings.slow_query * 1000
@@ -184,7 +193,11 @@ class Process:
         )
         self.stack.push_async_callback(store.close)
         page_tokens = PageTokens(self.keys.derive(f"pages.{service}"))
-        documents = Documents(store, self.clock, page_tokens, RequestSeal(self.keys.derive(f"requests.{service}")))
+        seal = RequestSeal(self.keys.derive(f"requests.{service}"))
+        documents = Documents(store, self.clock, page_tokens, seal)
+        if migrations is not None:
+            self._add_migrations(documents, migrations, rewriting)
+            documents = Documents(migrations.upgraded(store), self.clock, page_tokens, seal)
         self._events.add(service, documents)
         self.background(Retention(documents, expiring).run)
         return documents
@@ -196,19 +209,6 @@ class Process:
     def personal_data(self, service: str, documents: Documents, specs: Sequence[PersonalSpec]) -> None:
         """Has what the service holds of a person given to their export."""
         self._personal_data.add(service, documents, specs)
-
-    def migrations(
-        self,
-        service: str,
-        documents: Documents,
-        migrations: Sequence[Migration[Any]],
-        rewriting: Callable[[Unit, Any], None] = untold,
-    ) -> None:
-        """Has the service's documents of earlier versions brought up to date when an administrator asks for it.
-
-        `rewriting` is told of each of them in the unit that rewrites it.
-        """
-        self._migrations.add(service, documents, migrations, rewriting)
 
     def answers(self, kind: str, seconds: int) -> Answers:
         """The answers to a kind of request, remembered for some seconds at most where this process has a cache."""
@@ -326,6 +326,31 @@ class Process:
             with suppress(asyncio.CancelledError):
                 await task
 
+    async def require_migrated(self) -> None:
+        """Returns where the process may start with what is pending.
+
+        Raises:
+            Precondition: something is, and LLMCHAT_MIGRATE is `check`.
+        """
+        await require_migrated(self._migrations.runners, self._migrating)
+
+    @property
+    def _migrating(self) -> Mode:
+        return self.settings.migrate or ("up" if self.exclusive else "off")
+
+    def _add_migrations(self, documents: Documents, migrations: Migrations, rewriting: Rewriting) -> None:
+        runner = Runner(
+            documents,
+            migrations,
+            holder=self.replica,
+            exclusive=self.exclusive,
+            lease_seconds=self.settings.migration_lease,
+            rewriting=rewriting,
+        )
+        self._migrations.add(runner)
+        if self._migrating == "up" and migrations.numbered:
+            self.background(partial(migrate, runner, self.replica))
+
     async def _resolve(self, secret: str) -> Verified:
         if self._access_keys is None:
             raise Unavailable("this process does not know access keys yet")
@@ -343,7 +368,8 @@ async def open_process(
     Raises:
         Unavailable: the address or the data folder is in use, or the store does not open.
         Invalid: a setting is malformed.
-        Precondition: a service calls another one that is neither served here nor has an address.
+        Precondition: a service calls another one that is neither served here nor has an address; or migrations are
+            pending, and LLMCHAT_MIGRATE is `check`.
     """
     folders = sorted({folder for url in _store_urls(settings, bootstraps) if (folder := folder_of(url))})
     async with AsyncExitStack() as stack:
@@ -369,6 +395,7 @@ async def open_process(
         )
         for bootstrap in bootstraps.values():
             await bootstrap(process)
+        await process.require_migrated()
         await process.connect()
         if settings.metrics_listen:
             process.metrics_address = stack.enter_context(exposed(process.metrics.registry, settings.metrics_listen))

@@ -77,6 +77,14 @@ class Settings(BaseSettings):
     connection_age: float = Field(
         default=300, gt=0, description="Seconds after which a connection is renewed, so that new replicas are found."
     )
+    migrate: Literal["off", "check", "up"] | None = Field(
+        default=None,
+        description="What a start does about pending migrations: `up` applies them while it serves, `check` refuses to"
+        " start, `off` says so. Left out: `up` in a process that has its documents alone, else `off`.",
+    )
+    migration_lease: float = Field(
+        default=15, gt=0, description="Seconds after which a silent process that runs migrations counts as dead."
+    )
     redelivery_interval: float = Field(default=2, gt=0, description="Seconds between looks for unsettled events.")
     pull_interval: float = Field(default=3, gt=0, description="Seconds after which a consumer asks for missed events.")
     inbox_lease: float = Field(

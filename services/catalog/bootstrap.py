@@ -10,6 +10,7 @@ from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceS
 
 from libs.common.documents.unit import Unit
 from libs.common.events.changes import Changes
+from libs.common.migrations.loading import load_migrations
 from libs.common.process import Process
 from services.catalog.checks import HealthChecks
 from services.catalog.collections import COLLECTIONS
@@ -27,9 +28,8 @@ _FRESH_SECONDS = 1800
 async def bootstrap(process: Process) -> None:
     """Adds the models that the catalog lacks, then serves them and looks after their makers' health."""
     settings = CatalogSettings()
-    documents = await process.documents("catalog", COLLECTIONS)
+    documents = await process.documents("catalog", COLLECTIONS, migrations=load_migrations("catalog"))
     process.references("catalog", documents, REFERENCES)
-    process.migrations("catalog", documents, ())
     changes = Changes(process.bus, "models", settings.models_watchdog, process.cache)
 
     async def seed(unit: Unit) -> None:

@@ -10,6 +10,7 @@ from llmchat.threads.v1.threads_service_pb2_grpc import ThreadsServiceStub
 from llmchat.users.v1.users_service_pb2_grpc import UsersServiceStub
 
 from libs.common.events.changes import Changes
+from libs.common.migrations.loading import load_migrations
 from libs.common.process import Process
 from services.messages.appending import Appending
 from services.messages.collections import COLLECTIONS, EXTERNAL_ANSWERS
@@ -32,10 +33,9 @@ from services.messages.summarizing import Summarizing
 async def bootstrap(process: Process) -> None:
     """Opens the store and the providers, serves, generates, consumes."""
     settings = MessagesSettings()
-    documents = await process.documents("messages", COLLECTIONS)
+    documents = await process.documents("messages", COLLECTIONS, migrations=load_migrations("messages"))
     process.references("messages", documents, REFERENCES)
     process.personal_data("messages", documents, PERSONAL_DATA)
-    process.migrations("messages", documents, ())
     channels = process.channels("messages")
     threads = channels.stub("threads", ThreadsServiceStub)
     providers = open_providers(settings, channels.stub("users", UsersServiceStub), process.metrics)

@@ -6,6 +6,7 @@ from llmchat.catalog.v1.catalog_service_pb2_grpc import CatalogServiceStub
 from llmchat.operations.v1 import operation_pb2, operations_service_pb2
 
 from libs.common.events.changes import Changes
+from libs.common.migrations.loading import load_migrations
 from libs.common.process import Process
 from services.operations.collections import COLLECTIONS
 from services.operations.creating import Creating
@@ -29,10 +30,9 @@ from services.operations.worker import Worker
 async def bootstrap(process: Process) -> None:
     """Serves operations, carries them out, and follows the threads that they are about."""
     settings = OperationsSettings()
-    documents = await process.documents("operations", COLLECTIONS)
+    documents = await process.documents("operations", COLLECTIONS, migrations=load_migrations("operations"))
     process.references("operations", documents, REFERENCES)
     process.personal_data("operations", documents, PERSONAL_DATA)
-    process.migrations("operations", documents, ())
     outbox = process.outbox("operations", documents)
     changes = Changes(process.bus, "operations", settings.operation_watchdog)
     # Not closed with those of the watchers: it works until the process ends.

@@ -101,8 +101,8 @@ class Exporting:
         query = Query.where(THREADS, order="changed_at", limit=_THREADS, user_id=user_id)
         told: set[str] = set()
         while True:
-            page = await self._documents.query(query)
-            for thread in page:
+            page = await self._documents.store.query(query)
+            for thread in (stored.message for stored in page):
                 if thread.id not in told:
                     told.add(thread.id)
                     yield thread

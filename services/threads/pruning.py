@@ -6,7 +6,6 @@ from llmchat.threads.v1.thread_pb2 import Thread
 from llmchat.threads.v1.threads_service_pb2 import PruneThreadsRequest, PruneThreadsResponse
 
 from libs.common.context import Caller
-from libs.common.documents.places import place_of
 from libs.common.documents.unit import Unit
 from libs.common.events.changes import Changes
 from libs.common.events.outbox import Outbox
@@ -52,4 +51,4 @@ async def _beyond(unit: Unit, user_id: str, keep: int) -> list[Thread]:
                 found.append(thread)
         if len(page) < _PAGE:
             return found
-        after = place_of(query, page[-1])
+        after = unit.place_of(query, page[-1])

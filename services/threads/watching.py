@@ -8,9 +8,9 @@ from dataclasses import replace
 from llmchat.threads.v1.thread_pb2 import Thread
 from llmchat.threads.v1.threads_service_pb2 import Synced, ThreadChange
 
-from libs.common.clock import milliseconds
 from libs.common.context import Caller
 from libs.common.documents.documents import Documents
+from libs.common.documents.places import place_of
 from libs.common.events.changes import Changes
 from libs.common.store.port import Cursor, Query, Stored
 from services.threads.collections import THREADS
@@ -98,8 +98,7 @@ class _Watch:
         query = Query.where(THREADS, order="changed_at", after=since, limit=_PAGE, user_id=self._user_id)
         while page := await self._documents.store.query(query):
             yield page
-            last = page[-1]
-            query = replace(query, after=Cursor(milliseconds(last.message.changed_at), last.id))
+            query = replace(query, after=place_of(query, page[-1]))
 
     def _tell(self, found: Iterable[Stored[Thread]]) -> Iterator[ThreadChange]:
         for stored in found:

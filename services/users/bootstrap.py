@@ -14,6 +14,7 @@ from llmchat.users.v1 import users_service_pb2
 from libs.common.crypto.passwords import Passwords
 from libs.common.documents.unit import Unit
 from libs.common.events.changes import Changes
+from libs.common.migrations.loading import load_migrations
 from libs.common.process import Process
 from services.users.access import AccessService
 from services.users.access_keys import AccessKeys
@@ -43,10 +44,14 @@ from services.users.throttle import Throttle
 async def bootstrap(process: Process) -> None:
     """Serves accounts and sign-in, sees deletions through, follows what is deprecated."""
     settings = UsersSettings()
-    documents = await process.documents("users", COLLECTIONS, expiring=(SESSIONS, LOGIN_ATTEMPTS, REVOCATIONS))
+    documents = await process.documents(
+        "users",
+        COLLECTIONS,
+        migrations=load_migrations("users"),
+        expiring=(SESSIONS, LOGIN_ATTEMPTS, REVOCATIONS),
+    )
     process.references("users", documents, REFERENCES)
     process.personal_data("users", documents, PERSONAL_DATA)
-    process.migrations("users", documents, ())
     channels = process.channels("users")
 
     async def user_deletion_acknowledged(unit: Unit, event: OutboxEvent, payload: Message) -> None:

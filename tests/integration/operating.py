@@ -37,6 +37,7 @@ from libs.common.context import Call, Caller
 from libs.common.documents.documents import Documents
 from libs.common.documents.unit import Unit
 from libs.common.events.outbox import Outbox
+from libs.common.migrations.loading import Migrations
 from libs.common.process import Process, open_process
 from libs.common.settings import Settings
 from services.catalog.bootstrap import bootstrap as catalog_bootstrap
@@ -74,9 +75,8 @@ class StandInMessages:
         self.cut_off = 0
 
     async def bootstrap(self, process: Process) -> None:
-        self.documents = await process.documents("messages", [])
+        self.documents = await process.documents("messages", [], migrations=Migrations("messages"))
         self.outbox = process.outbox("messages", self.documents)
-        process.migrations("messages", self.documents, ())
         service = messages_service_pb2.DESCRIPTOR.services_by_name["MessagesService"]
         process.server.add(service, filled(service, self))
 

@@ -1,4 +1,4 @@
-"""`llmchat operations` and `llmchat admin migrate`, as who has work done in the background runs them."""
+"""`llmchat operations`, as who has work done in the background runs them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,10 @@ from llmchat.operations.v1.operation_pb2 import (
     OPERATION_TYPE_GENERATE_TITLE,
     Operation,
 )
-from llmchat.threads.v1.thread_pb2 import Thread
 
 from libs.client import Client
 from libs.common.clock import timestamp, wall_clock
 from services.operations.collections import OPERATIONS
-from services.threads.collections import THREADS
 from tests.integration.conftest import House
 from tests.integration.planting import plant
 from tests.integration.test_cli import run
@@ -106,15 +104,3 @@ async def test_work_is_asked_for_and_followed_by_a_program(ada: Client) -> None:
     *_, ended = [state async for state in ada.watch_operation(asked.id)]
     assert (ended.id, ended.status) == (asked.id, OPERATION_STATUS_COMPLETED)
     assert (await ada.get_thread(thread.id)).title == ended.result.title
-
-
-async def test_an_operator_has_stored_documents_brought_up_to_date(house: House, llmchat: Run, tmp_path: Path) -> None:
-    before = Thread(id="thread_1", user_id="user_ada", title="Mine", schema_version=1)
-    await plant(house, "threads", THREADS, before)
-    for service, told in (("threads", "1 of 1 documents rewritten"), ("users", "0 of 0 documents rewritten")):
-        done = await llmchat("admin", "migrate", "--service", service, "--data", str(tmp_path / "data"))
-        assert (done.returncode, done.stderr) == (0, "")
-        assert ": completed, 100 %" in done.stdout.splitlines()[-2]
-        assert done.stdout.splitlines()[-1] == told
-    refused = await llmchat("admin", "migrate", "--service", "gateway", "--data", str(tmp_path / "data"))
-    assert (refused.returncode, "must be one of users, threads" in refused.stderr) == (1, True)

@@ -103,7 +103,7 @@ class Documents:
         fitting = min(query.limit, _fitting(found, most_bytes))
         if len(found) > fitting:
             found = found[:fitting]
-            reached = place_of(query, found[-1].message)
+            reached = place_of(query, found[-1])
         next_token = self._page_tokens.issue(query, reached) if reached is not None else ""
         total = await self.store.count(query) if count else None
         return Page(found, next_token, total)
@@ -135,7 +135,7 @@ class Documents:
             if len(kept) >= query.limit or len(found) < query.limit:
                 return kept[: query.limit], None
             left_out += len(found) - len(fresh)
-            reached = place_of(query, found[-1].message)
+            reached = place_of(query, found[-1])
             if left_out >= MAX_PAGE:
                 return kept, reached
             query = replace(query, after=reached)

@@ -8,7 +8,6 @@ from typing import Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from libs.common.documents.places import place_of
 from libs.common.documents.unit import Unit
 from libs.common.store.port import Query
 
@@ -27,20 +26,21 @@ class Portion(Generic[M]):
     is_last: bool
 
 
-async def read_portion(unit: Unit, query: Query[M]) -> Portion[M]:
-    """At most 100 documents, and none beyond the one with which a megabyte is reached; none where there are none."""
+async def read_portion(unit: Unit, query: Query[M], most: int = _DOCUMENTS) -> Portion[M]:
+    """At most so many documents, and none beyond that with which a megabyte is reached; none where there are none."""
     documents: list[M] = []
     size = 0
-    while len(documents) < _DOCUMENTS:
-        found = await unit.query(replace(query, limit=_SLICE))
+    while len(documents) < most:
+        limit = min(_SLICE, most - len(documents))
+        found = await unit.query(replace(query, limit=limit))
         for place, document in enumerate(found, 1):
             documents.append(document)
             size += document.ByteSize()
             if size >= _BYTES:
-                return Portion(documents, place == len(found) < _SLICE)
-        if len(found) < _SLICE:
+                return Portion(documents, place == len(found) < limit)
+        if len(found) < limit:
             return Portion(documents, True)
-        query = replace(query, after=place_of(query, found[-1]))
+        query = replace(query, after=unit.place_of(query, found[-1]))
     return Portion(documents, False)
 
 

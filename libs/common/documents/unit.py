@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 from ulid import ULID
 
+from libs.common.documents.places import place_of
 from libs.common.documents.system import SCHEMA_VERSION
 from libs.common.errors import NotFound, Stale
-from libs.common.store.port import CollectionSpec, Delete, Put, Query, Store, Write
+from libs.common.store.port import CollectionSpec, Cursor, Delete, Put, Query, Store, Stored, Write
 
 M = TypeVar("M", bound=Message)
 
@@ -41,6 +42,7 @@ class Unit:
         self._store = store
         self._revisions: dict[tuple[str, str], int] = {}
         self._read: dict[tuple[str, str], Message | None] = {}
+        self._found: dict[tuple[str, str], Stored[Any]] = {}
         self._writes: dict[tuple[str, str], Write] = {}
         self._before_commit: list[Callable[[], Awaitable[None]]] = []
         self.after_commit: list[Callable[[], None]] = []
@@ -74,8 +76,13 @@ class Unit:
             key = (query.spec.name, stored.id)
             self._revisions.setdefault(key, stored.revision)
             self._read.setdefault(key, stored.message)
+            self._found[key] = stored
             documents.append(stored.message)
         return documents
+
+    def place_of(self, query: Query[M], document: M) -> Cursor:
+        """The cursor with which the query goes on after a document that it has given to this unit."""
+        return place_of(query, self._found[(query.spec.name, _id(document))])
 
     async def count(self, query: Query[M]) -> int:
         """How many the store holds for `query` at this moment, without the staged writes."""

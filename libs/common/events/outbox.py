@@ -212,14 +212,14 @@ class Outbox:
         preceded: set[str] = set()
         query = Query.where(OUTBOX, order="id", aggregate_id=aggregate_id, limit=_PAGE)
         while True:
-            events = await self._documents.query(query)
-            for event in events:
+            stored = await self._documents.store.query(query)
+            for event in (one.message for one in stored):
                 next_for = [consumer for consumer in event.waiting_for if consumer not in preceded]
                 preceded.update(next_for)
                 yield event, next_for
-            if len(events) < _PAGE:
+            if len(stored) < _PAGE:
                 return
-            query = replace(query, after=place_of(query, events[-1]))
+            query = replace(query, after=place_of(query, stored[-1]))
 
     async def _first_for(self, consumer: str, aggregate_id: str) -> str:
         """The id of the aggregate's first event that waits for `consumer`; empty where none does any more."""

@@ -110,10 +110,10 @@ async def _slices(store: Store, query: Query[Any], parent_id: str = "") -> Async
         query = replace(query, limit=_SLICE)
         stored = await store.query(query)
         for one in stored:
-            yield Found(one, Place(query.spec.name, parent_id, place_of(query, one.message)))
+            yield Found(one, Place(query.spec.name, parent_id, place_of(query, one)))
         if len(stored) < _SLICE:
             return
-        query = replace(query, after=place_of(query, stored[-1].message))
+        query = replace(query, after=place_of(query, stored[-1]))
         # A store may answer without a pause, and others wait for the loop.
         await asyncio.sleep(0)
 

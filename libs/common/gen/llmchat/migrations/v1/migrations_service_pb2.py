@@ -23,38 +23,50 @@ _sym_db = _symbol_database.Default()
 
 
 from buf.validate import validate_pb2 as buf_dot_validate_dot_validate__pb2
+from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from llmchat.options.v1 import policy_pb2 as llmchat_dot_options_dot_v1_dot_policy__pb2
+from llmchat.store.v1 import migration_pb2 as llmchat_dot_store_dot_v1_dot_migration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.llmchat/migrations/v1/migrations_service.proto\x12\x15llmchat.migrations.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fllmchat/options/v1/policy.proto\"2\n\x14PlanMigrationRequest\x12\x1a\n\x07service\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"V\n\x15PlanMigrationResponse\x12=\n\x0b\x63ollections\x18\x01 \x03(\x0b\x32(.llmchat.migrations.v1.PlannedCollection\":\n\x11PlannedCollection\x12\x12\n\ncollection\x18\x01 \x01(\t\x12\x11\n\tdocuments\x18\x02 \x01(\x03\"k\n\x12MigratePageRequest\x12\x1a\n\x07service\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1d\n\ncollection\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1a\n\x08\x61\x66ter_id\x18\x03 \x01(\tB\x08\xbaH\x05r\x03\x18\x80\x02\"M\n\x13MigratePageResponse\x12\x0c\n\x04read\x18\x01 \x01(\x05\x12\x11\n\trewritten\x18\x02 \x01(\x05\x12\x15\n\rnext_after_id\x18\x03 \x01(\t2\xb4\x02\n\x11MigrationsService\x12\x8f\x01\n\rPlanMigration\x12+.llmchat.migrations.v1.PlanMigrationRequest\x1a,.llmchat.migrations.v1.PlanMigrationResponse\"#\x8a\xb5\x18\x1f\n\x01\x05\x12\noperations\x1a\x08\x64ocument\"\x04read\x12\x8c\x01\n\x0bMigratePage\x12).llmchat.migrations.v1.MigratePageRequest\x1a*.llmchat.migrations.v1.MigratePageResponse\"&\x8a\xb5\x18\"\n\x01\x05\x12\noperations\x1a\x08\x64ocument\"\x07migrateb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.llmchat/migrations/v1/migrations_service.proto\x12\x15llmchat.migrations.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fllmchat/options/v1/policy.proto\x1a llmchat/store/v1/migration.proto\"2\n\x14GetMigrationsRequest\x12\x1a\n\x07service\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\"S\n\x15GetMigrationsResponse\x12:\n\nmigrations\x18\x01 \x03(\x0b\x32&.llmchat.migrations.v1.MigrationStatus\"n\n\x0fMigrationStatus\x12\x34\n\tmigration\x18\x01 \x01(\x0b\x32!.llmchat.store.v1.MigrationRecord\x12\x11\n\tis_edited\x18\x02 \x01(\x08\x12\x12\n\nis_unknown\x18\x03 \x01(\x08\"K\n\x10MigrateUpRequest\x12\x1a\n\x07service\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"I\n\x11MigrateUpResponse\x12\x34\n\tmigration\x18\x01 \x01(\x0b\x32!.llmchat.store.v1.MigrationRecord\"b\n\x12MigrateDownRequest\x12\x1a\n\x07service\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x64\x12\x13\n\x02to\x18\x02 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x00\x12\x1b\n\nrequest_id\x18\x0f \x01(\tB\x07\xbaH\x04r\x02\x18\x64\"K\n\x13MigrateDownResponse\x12\x34\n\tmigration\x18\x01 \x01(\x0b\x32!.llmchat.store.v1.MigrationRecord2\x9b\x04\n\x11MigrationsService\x12\xa4\x01\n\rGetMigrations\x12+.llmchat.migrations.v1.GetMigrationsRequest\x1a,.llmchat.migrations.v1.GetMigrationsResponse\"8\x8a\xb5\x18\x14\n\x01\x04\x1a\tmigration\"\x04read\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/migrations/{service}\x12\xae\x01\n\tMigrateUp\x12\'.llmchat.migrations.v1.MigrateUpRequest\x1a(.llmchat.migrations.v1.MigrateUpResponse\"L\x8a\xb5\x18\"\n\x02\x04\x05\x12\noperations\x1a\tmigration\"\x05\x61pply\x82\xd3\xe4\x93\x02 \"\x1b/v1/migrations/{service}:up:\x01*0\x01\x12\xad\x01\n\x0bMigrateDown\x12).llmchat.migrations.v1.MigrateDownRequest\x1a*.llmchat.migrations.v1.MigrateDownResponse\"E\x8a\xb5\x18\x19\n\x01\x04\x1a\tmigration\"\troll_back\x82\xd3\xe4\x93\x02\"\"\x1d/v1/migrations/{service}:down:\x01*0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'llmchat.migrations.v1.migrations_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PLANMIGRATIONREQUEST'].fields_by_name['service']._loaded_options = None
-  _globals['_PLANMIGRATIONREQUEST'].fields_by_name['service']._serialized_options = b'\272H\006r\004\020\001\030d'
-  _globals['_MIGRATEPAGEREQUEST'].fields_by_name['service']._loaded_options = None
-  _globals['_MIGRATEPAGEREQUEST'].fields_by_name['service']._serialized_options = b'\272H\006r\004\020\001\030d'
-  _globals['_MIGRATEPAGEREQUEST'].fields_by_name['collection']._loaded_options = None
-  _globals['_MIGRATEPAGEREQUEST'].fields_by_name['collection']._serialized_options = b'\272H\006r\004\020\001\030d'
-  _globals['_MIGRATEPAGEREQUEST'].fields_by_name['after_id']._loaded_options = None
-  _globals['_MIGRATEPAGEREQUEST'].fields_by_name['after_id']._serialized_options = b'\272H\005r\003\030\200\002'
-  _globals['_MIGRATIONSSERVICE'].methods_by_name['PlanMigration']._loaded_options = None
-  _globals['_MIGRATIONSSERVICE'].methods_by_name['PlanMigration']._serialized_options = b'\212\265\030\037\n\001\005\022\noperations\032\010document\"\004read'
-  _globals['_MIGRATIONSSERVICE'].methods_by_name['MigratePage']._loaded_options = None
-  _globals['_MIGRATIONSSERVICE'].methods_by_name['MigratePage']._serialized_options = b'\212\265\030\"\n\001\005\022\noperations\032\010document\"\007migrate'
-  _globals['_PLANMIGRATIONREQUEST']._serialized_start=135
-  _globals['_PLANMIGRATIONREQUEST']._serialized_end=185
-  _globals['_PLANMIGRATIONRESPONSE']._serialized_start=187
-  _globals['_PLANMIGRATIONRESPONSE']._serialized_end=273
-  _globals['_PLANNEDCOLLECTION']._serialized_start=275
-  _globals['_PLANNEDCOLLECTION']._serialized_end=333
-  _globals['_MIGRATEPAGEREQUEST']._serialized_start=335
-  _globals['_MIGRATEPAGEREQUEST']._serialized_end=442
-  _globals['_MIGRATEPAGERESPONSE']._serialized_start=444
-  _globals['_MIGRATEPAGERESPONSE']._serialized_end=521
-  _globals['_MIGRATIONSSERVICE']._serialized_start=524
-  _globals['_MIGRATIONSSERVICE']._serialized_end=832
+  _globals['_GETMIGRATIONSREQUEST'].fields_by_name['service']._loaded_options = None
+  _globals['_GETMIGRATIONSREQUEST'].fields_by_name['service']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_MIGRATEUPREQUEST'].fields_by_name['service']._loaded_options = None
+  _globals['_MIGRATEUPREQUEST'].fields_by_name['service']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_MIGRATEUPREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_MIGRATEUPREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_MIGRATEDOWNREQUEST'].fields_by_name['service']._loaded_options = None
+  _globals['_MIGRATEDOWNREQUEST'].fields_by_name['service']._serialized_options = b'\272H\006r\004\020\001\030d'
+  _globals['_MIGRATEDOWNREQUEST'].fields_by_name['to']._loaded_options = None
+  _globals['_MIGRATEDOWNREQUEST'].fields_by_name['to']._serialized_options = b'\272H\004\032\002(\000'
+  _globals['_MIGRATEDOWNREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_MIGRATEDOWNREQUEST'].fields_by_name['request_id']._serialized_options = b'\272H\004r\002\030d'
+  _globals['_MIGRATIONSSERVICE'].methods_by_name['GetMigrations']._loaded_options = None
+  _globals['_MIGRATIONSSERVICE'].methods_by_name['GetMigrations']._serialized_options = b'\212\265\030\024\n\001\004\032\tmigration\"\004read\202\323\344\223\002\032\022\030/v1/migrations/{service}'
+  _globals['_MIGRATIONSSERVICE'].methods_by_name['MigrateUp']._loaded_options = None
+  _globals['_MIGRATIONSSERVICE'].methods_by_name['MigrateUp']._serialized_options = b'\212\265\030\"\n\002\004\005\022\noperations\032\tmigration\"\005apply\202\323\344\223\002 \"\033/v1/migrations/{service}:up:\001*'
+  _globals['_MIGRATIONSSERVICE'].methods_by_name['MigrateDown']._loaded_options = None
+  _globals['_MIGRATIONSSERVICE'].methods_by_name['MigrateDown']._serialized_options = b'\212\265\030\031\n\001\004\032\tmigration\"\troll_back\202\323\344\223\002\"\"\035/v1/migrations/{service}:down:\001*'
+  _globals['_GETMIGRATIONSREQUEST']._serialized_start=199
+  _globals['_GETMIGRATIONSREQUEST']._serialized_end=249
+  _globals['_GETMIGRATIONSRESPONSE']._serialized_start=251
+  _globals['_GETMIGRATIONSRESPONSE']._serialized_end=334
+  _globals['_MIGRATIONSTATUS']._serialized_start=336
+  _globals['_MIGRATIONSTATUS']._serialized_end=446
+  _globals['_MIGRATEUPREQUEST']._serialized_start=448
+  _globals['_MIGRATEUPREQUEST']._serialized_end=523
+  _globals['_MIGRATEUPRESPONSE']._serialized_start=525
+  _globals['_MIGRATEUPRESPONSE']._serialized_end=598
+  _globals['_MIGRATEDOWNREQUEST']._serialized_start=600
+  _globals['_MIGRATEDOWNREQUEST']._serialized_end=698
+  _globals['_MIGRATEDOWNRESPONSE']._serialized_start=700
+  _globals['_MIGRATEDOWNRESPONSE']._serialized_end=775
+  _globals['_MIGRATIONSSERVICE']._serialized_start=778
+  _globals['_MIGRATIONSSERVICE']._serialized_end=1317
 # @@protoc_insertion_point(module_scope)

@@ -1,5 +1,7 @@
 from buf.validate import validate_pb2 as _validate_pb2
+from google.api import annotations_pb2 as _annotations_pb2
 from llmchat.options.v1 import policy_pb2 as _policy_pb2
+from llmchat.store.v1 import migration_pb2 as _migration_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -8,42 +10,54 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class PlanMigrationRequest(_message.Message):
+class GetMigrationsRequest(_message.Message):
     __slots__ = ("service",)
     SERVICE_FIELD_NUMBER: _ClassVar[int]
     service: str
     def __init__(self, service: _Optional[str] = ...) -> None: ...
 
-class PlanMigrationResponse(_message.Message):
-    __slots__ = ("collections",)
-    COLLECTIONS_FIELD_NUMBER: _ClassVar[int]
-    collections: _containers.RepeatedCompositeFieldContainer[PlannedCollection]
-    def __init__(self, collections: _Optional[_Iterable[_Union[PlannedCollection, _Mapping]]] = ...) -> None: ...
+class GetMigrationsResponse(_message.Message):
+    __slots__ = ("migrations",)
+    MIGRATIONS_FIELD_NUMBER: _ClassVar[int]
+    migrations: _containers.RepeatedCompositeFieldContainer[MigrationStatus]
+    def __init__(self, migrations: _Optional[_Iterable[_Union[MigrationStatus, _Mapping]]] = ...) -> None: ...
 
-class PlannedCollection(_message.Message):
-    __slots__ = ("collection", "documents")
-    COLLECTION_FIELD_NUMBER: _ClassVar[int]
-    DOCUMENTS_FIELD_NUMBER: _ClassVar[int]
-    collection: str
-    documents: int
-    def __init__(self, collection: _Optional[str] = ..., documents: _Optional[int] = ...) -> None: ...
+class MigrationStatus(_message.Message):
+    __slots__ = ("migration", "is_edited", "is_unknown")
+    MIGRATION_FIELD_NUMBER: _ClassVar[int]
+    IS_EDITED_FIELD_NUMBER: _ClassVar[int]
+    IS_UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    migration: _migration_pb2.MigrationRecord
+    is_edited: bool
+    is_unknown: bool
+    def __init__(self, migration: _Optional[_Union[_migration_pb2.MigrationRecord, _Mapping]] = ..., is_edited: _Optional[bool] = ..., is_unknown: _Optional[bool] = ...) -> None: ...
 
-class MigratePageRequest(_message.Message):
-    __slots__ = ("service", "collection", "after_id")
+class MigrateUpRequest(_message.Message):
+    __slots__ = ("service", "request_id")
     SERVICE_FIELD_NUMBER: _ClassVar[int]
-    COLLECTION_FIELD_NUMBER: _ClassVar[int]
-    AFTER_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     service: str
-    collection: str
-    after_id: str
-    def __init__(self, service: _Optional[str] = ..., collection: _Optional[str] = ..., after_id: _Optional[str] = ...) -> None: ...
+    request_id: str
+    def __init__(self, service: _Optional[str] = ..., request_id: _Optional[str] = ...) -> None: ...
 
-class MigratePageResponse(_message.Message):
-    __slots__ = ("read", "rewritten", "next_after_id")
-    READ_FIELD_NUMBER: _ClassVar[int]
-    REWRITTEN_FIELD_NUMBER: _ClassVar[int]
-    NEXT_AFTER_ID_FIELD_NUMBER: _ClassVar[int]
-    read: int
-    rewritten: int
-    next_after_id: str
-    def __init__(self, read: _Optional[int] = ..., rewritten: _Optional[int] = ..., next_after_id: _Optional[str] = ...) -> None: ...
+class MigrateUpResponse(_message.Message):
+    __slots__ = ("migration",)
+    MIGRATION_FIELD_NUMBER: _ClassVar[int]
+    migration: _migration_pb2.MigrationRecord
+    def __init__(self, migration: _Optional[_Union[_migration_pb2.MigrationRecord, _Mapping]] = ...) -> None: ...
+
+class MigrateDownRequest(_message.Message):
+    __slots__ = ("service", "to", "request_id")
+    SERVICE_FIELD_NUMBER: _ClassVar[int]
+    TO_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    service: str
+    to: int
+    request_id: str
+    def __init__(self, service: _Optional[str] = ..., to: _Optional[int] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class MigrateDownResponse(_message.Message):
+    __slots__ = ("migration",)
+    MIGRATION_FIELD_NUMBER: _ClassVar[int]
+    migration: _migration_pb2.MigrationRecord
+    def __init__(self, migration: _Optional[_Union[_migration_pb2.MigrationRecord, _Mapping]] = ...) -> None: ...

@@ -26,7 +26,8 @@ if _version_not_supported:
 
 
 class MigrationsServiceStub:
-    """Brings the documents of the services that a process runs up to date. For the operations service, which goes through them all.
+    """Brings the documents of the services that a process runs up to date, while all goes on; of one service one process at a time. For operators, and for
+    the operation that goes through all services.
     """
 
     def __init__(self, channel):
@@ -35,32 +36,45 @@ class MigrationsServiceStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.PlanMigration = channel.unary_unary(
-                '/llmchat.migrations.v1.MigrationsService/PlanMigration',
-                request_serializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.PlanMigrationRequest.SerializeToString,
-                response_deserializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.PlanMigrationResponse.FromString,
+        self.GetMigrations = channel.unary_unary(
+                '/llmchat.migrations.v1.MigrationsService/GetMigrations',
+                request_serializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.GetMigrationsRequest.SerializeToString,
+                response_deserializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.GetMigrationsResponse.FromString,
                 _registered_method=True)
-        self.MigratePage = channel.unary_unary(
-                '/llmchat.migrations.v1.MigrationsService/MigratePage',
-                request_serializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.MigratePageRequest.SerializeToString,
-                response_deserializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.MigratePageResponse.FromString,
+        self.MigrateUp = channel.unary_stream(
+                '/llmchat.migrations.v1.MigrationsService/MigrateUp',
+                request_serializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.MigrateUpRequest.SerializeToString,
+                response_deserializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.MigrateUpResponse.FromString,
+                _registered_method=True)
+        self.MigrateDown = channel.unary_stream(
+                '/llmchat.migrations.v1.MigrationsService/MigrateDown',
+                request_serializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.MigrateDownRequest.SerializeToString,
+                response_deserializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.MigrateDownResponse.FromString,
                 _registered_method=True)
 
 
 class MigrationsServiceServicer:
-    """Brings the documents of the services that a process runs up to date. For the operations service, which goes through them all.
+    """Brings the documents of the services that a process runs up to date, while all goes on; of one service one process at a time. For operators, and for
+    the operation that goes through all services.
     """
 
-    def PlanMigration(self, request, context):
-        """The collections of one service that have migrations.
+    def GetMigrations(self, request, context):
+        """The migrations of one service, in their order, and what has become of each.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def MigratePage(self, request, context):
-        """Rewrites those documents of one page that are of an older version, in one commit. A page may be asked for again: what is up to date is left
-        as it is.
+    def MigrateUp(self, request, context):
+        """Applies what is pending, and tells of it page by page. Closed with OK once nothing is; a stream that is left stops after its page, and the next one
+        goes on there. What fails is rolled back, and the stream ends with FAILED_PRECONDITION (reason MIGRATION_FAILED).
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MigrateDown(self, request, context):
+        """Rolls back what was applied beyond a number, the last one first; otherwise as above.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -69,15 +83,20 @@ class MigrationsServiceServicer:
 
 def add_MigrationsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'PlanMigration': grpc.unary_unary_rpc_method_handler(
-                    servicer.PlanMigration,
-                    request_deserializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.PlanMigrationRequest.FromString,
-                    response_serializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.PlanMigrationResponse.SerializeToString,
+            'GetMigrations': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMigrations,
+                    request_deserializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.GetMigrationsRequest.FromString,
+                    response_serializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.GetMigrationsResponse.SerializeToString,
             ),
-            'MigratePage': grpc.unary_unary_rpc_method_handler(
-                    servicer.MigratePage,
-                    request_deserializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.MigratePageRequest.FromString,
-                    response_serializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.MigratePageResponse.SerializeToString,
+            'MigrateUp': grpc.unary_stream_rpc_method_handler(
+                    servicer.MigrateUp,
+                    request_deserializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.MigrateUpRequest.FromString,
+                    response_serializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.MigrateUpResponse.SerializeToString,
+            ),
+            'MigrateDown': grpc.unary_stream_rpc_method_handler(
+                    servicer.MigrateDown,
+                    request_deserializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.MigrateDownRequest.FromString,
+                    response_serializer=llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.MigrateDownResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -88,11 +107,12 @@ def add_MigrationsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MigrationsService:
-    """Brings the documents of the services that a process runs up to date. For the operations service, which goes through them all.
+    """Brings the documents of the services that a process runs up to date, while all goes on; of one service one process at a time. For operators, and for
+    the operation that goes through all services.
     """
 
     @staticmethod
-    def PlanMigration(request,
+    def GetMigrations(request,
             target,
             options=(),
             channel_credentials=None,
@@ -105,9 +125,9 @@ class MigrationsService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/llmchat.migrations.v1.MigrationsService/PlanMigration',
-            llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.PlanMigrationRequest.SerializeToString,
-            llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.PlanMigrationResponse.FromString,
+            '/llmchat.migrations.v1.MigrationsService/GetMigrations',
+            llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.GetMigrationsRequest.SerializeToString,
+            llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.GetMigrationsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -119,7 +139,7 @@ class MigrationsService:
             _registered_method=True)
 
     @staticmethod
-    def MigratePage(request,
+    def MigrateUp(request,
             target,
             options=(),
             channel_credentials=None,
@@ -129,12 +149,39 @@ class MigrationsService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
-            '/llmchat.migrations.v1.MigrationsService/MigratePage',
-            llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.MigratePageRequest.SerializeToString,
-            llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.MigratePageResponse.FromString,
+            '/llmchat.migrations.v1.MigrationsService/MigrateUp',
+            llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.MigrateUpRequest.SerializeToString,
+            llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.MigrateUpResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MigrateDown(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/llmchat.migrations.v1.MigrationsService/MigrateDown',
+            llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.MigrateDownRequest.SerializeToString,
+            llmchat_dot_migrations_dot_v1_dot_migrations__service__pb2.MigrateDownResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,50 +27,68 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MigrationsServiceStub:
-    """Brings the documents of the services that a process runs up to date. For the operations service, which goes through them all."""
+    """Brings the documents of the services that a process runs up to date, while all goes on; of one service one process at a time. For operators, and for
+    the operation that goes through all services.
+    """
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MigrationsServiceAsyncStub: ...
-    PlanMigration: _grpc.UnaryUnaryMultiCallable[_migrations_service_pb2.PlanMigrationRequest, _migrations_service_pb2.PlanMigrationResponse]
-    """The collections of one service that have migrations."""
-    MigratePage: _grpc.UnaryUnaryMultiCallable[_migrations_service_pb2.MigratePageRequest, _migrations_service_pb2.MigratePageResponse]
-    """Rewrites those documents of one page that are of an older version, in one commit. A page may be asked for again: what is up to date is left
-    as it is.
+    GetMigrations: _grpc.UnaryUnaryMultiCallable[_migrations_service_pb2.GetMigrationsRequest, _migrations_service_pb2.GetMigrationsResponse]
+    """The migrations of one service, in their order, and what has become of each."""
+    MigrateUp: _grpc.UnaryStreamMultiCallable[_migrations_service_pb2.MigrateUpRequest, _migrations_service_pb2.MigrateUpResponse]
+    """Applies what is pending, and tells of it page by page. Closed with OK once nothing is; a stream that is left stops after its page, and the next one
+    goes on there. What fails is rolled back, and the stream ends with FAILED_PRECONDITION (reason MIGRATION_FAILED).
     """
+    MigrateDown: _grpc.UnaryStreamMultiCallable[_migrations_service_pb2.MigrateDownRequest, _migrations_service_pb2.MigrateDownResponse]
+    """Rolls back what was applied beyond a number, the last one first; otherwise as above."""
 
 @_typing.type_check_only
 class MigrationsServiceAsyncStub(MigrationsServiceStub):
-    """Brings the documents of the services that a process runs up to date. For the operations service, which goes through them all."""
-
-    def __init__(self, channel: _aio.Channel) -> None: ...
-    PlanMigration: _aio.UnaryUnaryMultiCallable[_migrations_service_pb2.PlanMigrationRequest, _migrations_service_pb2.PlanMigrationResponse]  # type: ignore[assignment]
-    """The collections of one service that have migrations."""
-    MigratePage: _aio.UnaryUnaryMultiCallable[_migrations_service_pb2.MigratePageRequest, _migrations_service_pb2.MigratePageResponse]  # type: ignore[assignment]
-    """Rewrites those documents of one page that are of an older version, in one commit. A page may be asked for again: what is up to date is left
-    as it is.
+    """Brings the documents of the services that a process runs up to date, while all goes on; of one service one process at a time. For operators, and for
+    the operation that goes through all services.
     """
 
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    GetMigrations: _aio.UnaryUnaryMultiCallable[_migrations_service_pb2.GetMigrationsRequest, _migrations_service_pb2.GetMigrationsResponse]  # type: ignore[assignment]
+    """The migrations of one service, in their order, and what has become of each."""
+    MigrateUp: _aio.UnaryStreamMultiCallable[_migrations_service_pb2.MigrateUpRequest, _migrations_service_pb2.MigrateUpResponse]  # type: ignore[assignment]
+    """Applies what is pending, and tells of it page by page. Closed with OK once nothing is; a stream that is left stops after its page, and the next one
+    goes on there. What fails is rolled back, and the stream ends with FAILED_PRECONDITION (reason MIGRATION_FAILED).
+    """
+    MigrateDown: _aio.UnaryStreamMultiCallable[_migrations_service_pb2.MigrateDownRequest, _migrations_service_pb2.MigrateDownResponse]  # type: ignore[assignment]
+    """Rolls back what was applied beyond a number, the last one first; otherwise as above."""
+
 class MigrationsServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Brings the documents of the services that a process runs up to date. For the operations service, which goes through them all."""
+    """Brings the documents of the services that a process runs up to date, while all goes on; of one service one process at a time. For operators, and for
+    the operation that goes through all services.
+    """
 
     @_abc_1.abstractmethod
-    def PlanMigration(
+    def GetMigrations(
         self,
-        request: _migrations_service_pb2.PlanMigrationRequest,
+        request: _migrations_service_pb2.GetMigrationsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_migrations_service_pb2.PlanMigrationResponse, _abc.Awaitable[_migrations_service_pb2.PlanMigrationResponse]]:
-        """The collections of one service that have migrations."""
+    ) -> _typing.Union[_migrations_service_pb2.GetMigrationsResponse, _abc.Awaitable[_migrations_service_pb2.GetMigrationsResponse]]:
+        """The migrations of one service, in their order, and what has become of each."""
 
     @_abc_1.abstractmethod
-    def MigratePage(
+    def MigrateUp(
         self,
-        request: _migrations_service_pb2.MigratePageRequest,
+        request: _migrations_service_pb2.MigrateUpRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_migrations_service_pb2.MigratePageResponse, _abc.Awaitable[_migrations_service_pb2.MigratePageResponse]]:
-        """Rewrites those documents of one page that are of an older version, in one commit. A page may be asked for again: what is up to date is left
-        as it is.
+    ) -> _typing.Union[_abc.Iterator[_migrations_service_pb2.MigrateUpResponse], _abc.AsyncIterator[_migrations_service_pb2.MigrateUpResponse]]:
+        """Applies what is pending, and tells of it page by page. Closed with OK once nothing is; a stream that is left stops after its page, and the next one
+        goes on there. What fails is rolled back, and the stream ends with FAILED_PRECONDITION (reason MIGRATION_FAILED).
         """
+
+    @_abc_1.abstractmethod
+    def MigrateDown(
+        self,
+        request: _migrations_service_pb2.MigrateDownRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_migrations_service_pb2.MigrateDownResponse], _abc.AsyncIterator[_migrations_service_pb2.MigrateDownResponse]]:
+        """Rolls back what was applied beyond a number, the last one first; otherwise as above."""
 
 def add_MigrationsServiceServicer_to_server(servicer: MigrationsServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,1 @@
+"""The migrations of the operations service's documents, each in a file of its own: `0001_name.py`."""
