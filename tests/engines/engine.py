@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +22,21 @@ class Served:
 Serve = Callable[[Path], AbstractContextManager[Served]]
 
 
+class Container(Protocol):
+    """Serves in a container, where there is what that takes."""
+
+    def missing(self) -> str: ...
+
+    def serve(self) -> AbstractContextManager[Served]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Engine:
     """One kind of store engine.
 
     `name` says "stand-in" where one is served. `variable` is the environment variable by which a real one is given:
-    the tests then run against that, and nothing is started. `missing` says what is not there to start one, or nothing.
+    the tests then run against that, and nothing is started. Else one is started, in a container where that is possible.
+    `missing` says what is not there to start one on this machine, or nothing.
     """
 
     name: str
@@ -34,6 +44,7 @@ class Engine:
     missing: Callable[[], str]
     serve: Serve
     given: Callable[[], Served | None] = field(default=lambda: None)
+    container: Container | None = None
 
     def served_already(self) -> Served | None:
         """What the environment gives, if it does."""
@@ -44,5 +55,14 @@ class Engine:
         """Why nothing runs against this engine; empty where something does."""
         if self.served_already() is not None:
             return ""
-        missing = self.missing()
-        return f"{missing}, and {self.variable} is not set" if missing else ""
+        missing = [source for source in (self._no_container(), self.missing()) if source is not None]
+        return "; ".join([*missing, f"{self.variable} is not set"]) if all(missing) else ""
+
+    def started(self, folder: Path) -> AbstractContextManager[Served]:
+        """One that serves until the context is left."""
+        if self.container is not None and not self.container.missing():
+            return self.container.serve()
+        return self.serve(folder)
+
+    def _no_container(self) -> str | None:
+        return None if self.container is None else self.container.missing()

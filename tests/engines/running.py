@@ -26,7 +26,7 @@ class Engines:
             if reason := engine.not_run():
                 pytest.skip(f"{name}: {reason}")
             given = engine.served_already()
-            self._running[name] = given or self._stack.enter_context(engine.serve(self._own_folder(name)))
+            self._running[name] = given or self._stack.enter_context(engine.started(self._own_folder(name)))
         return self._running[name]
 
     def _own_folder(self, name: str) -> Path:
