@@ -8,7 +8,7 @@ set has in its journal, and read is what such a majority has; lists are read at 
 
 That a document is absent is asserted by inserting and deleting it within the transaction: who puts it, or asserts the
 same, at the same time meets a write conflict, and one of the two begins again. It costs two steps of the same
-`bulkWrite`, and commits that assert the absence of the same document take turns.
+`bulkWrite`, and commits that assert the absence of the same document come one after another (`turns`).
 """
 
 from __future__ import annotations
@@ -33,12 +33,13 @@ from libs.common.store.mongodb.failures import told
 from libs.common.store.mongodb.layout import READ, Layout
 from libs.common.store.mongodb.opening import check_server, connect, prepare
 from libs.common.store.mongodb.steps import Step, check, check_failed, steps_of
+from libs.common.store.mongodb.turns import Turns
 from libs.common.store.port import CollectionSpec, M, Query, Search, Stored, Write
 from libs.common.store.rules import check_writes
 
 _OPEN_PATIENCE = 600.0  # seconds: the indexes of a large collection may have to be made and filled
-_COMMIT_PATIENCE = 20.0  # seconds, with all its attempts
-_AT_ONCE = 32  # transactions of this process: more would hold their snapshots for longer, and finish no sooner
+_COMMIT_PATIENCE = 20.0  # seconds, with all its attempts; as long may one wait for its turn
+_AT_ONCE = 32  # commits of this process: more would hold their snapshots for longer, and finish no sooner
 _WRITTEN = WriteConcern("majority", j=True)
 _COMMITTED = ReadConcern("majority")
 _ONE_MOMENT = ReadConcern("snapshot")
@@ -70,7 +71,7 @@ class MongoStore:
             write_concern=_WRITTEN,
             read_concern=_COMMITTED,
         )
-        self._turns = asyncio.Semaphore(_AT_ONCE)
+        self._turns = Turns(_AT_ONCE, _COMMIT_PATIENCE)
         self._committing: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
 
@@ -176,9 +177,11 @@ class MongoStore:
         await self._client.close()
 
     async def _commit(self, steps: Sequence[Step]) -> None:
-        async with self._turns:
+        # One step is atomic by itself, and the server has it wait for others.
+        keys = [(step.write.collection, step.write.id) for step in steps] if len(steps) > 1 else []
+        async with self._turns.take(keys):
             with told(self._where), pymongo.timeout(_COMMIT_PATIENCE):
-                if len(steps) == 1:
+                if not keys:
                     await self._write(steps, None)
                     return
                 async with self._client.start_session(causal_consistency=False) as session:
