@@ -1,0 +1,126 @@
+"""A server of an SQL engine on this machine, which tests may kill and start again on what it holds."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import random
+import shutil
+import subprocess
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+# Below the ports that systems give to outgoing connections.
+_PORTS = range(20000, 32768)
+_PORTS_TRIED = 10
+_START = 60.0  # seconds
+# Kills the server once its own standard input closes, which happens however this process ends.
+_GUARD = ("sh", "-c", 'read _; kill -9 "$0"')
+
+
+class SqlServer(ABC):
+    """A server at a port of 127.0.0.1, with a password of its own."""
+
+    def __init__(self, folder: Path, port: int, user: str | None = None) -> None:
+        """`folder` is that of its data, logs and sockets; `user` the one that it runs as."""
+        self.folder = folder
+        self.port = port
+        self.password = f"pass%word/{port}"
+        self._user = user
+        self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where its stores are."""
+
+    @abstractmethod
+    def command(self) -> Sequence[str]:
+        """What serves."""
+
+    @abstractmethod
+    def initialize(self) -> None:
+        """Makes the folder's data."""
+
+    @abstractmethod
+    def version(self) -> str:
+        """What answers; empty where nothing does yet."""
+
+    def start(self) -> bool:
+        """Starts it; False if it ended at once, as where the port is taken. It dies with this process."""
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command(),
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                user=self._user,
+            )
+        guard = (*_GUARD, str(self._process.pid))
+        self._guard = subprocess.Popen(guard, stdin=subprocess.PIPE, start_new_session=True)
+        end = time.monotonic() + _START
+        while self._process.poll() is None and time.monotonic() < end:
+            if self.version():
+                return True
+            time.sleep(0.05)
+        self.kill()
+        return False
+
+    def kill(self) -> None:
+        """SIGKILL; safe to repeat."""
+        for process in (self._guard, self._process):
+            if process is not None:
+                process.kill()
+                process.wait()
+                if process.stdin is not None:
+                    process.stdin.close()
+        self._guard = self._process = None
+
+    def signal(self, number: int) -> None:
+        """Sends the process a signal."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def run(self, *command: str) -> None:
+        """Runs a command of the engine's, as the user that it runs as, to its end."""
+        with (self.folder / "log").open("ab") as log:
+            subprocess.run(
+                command, cwd=self.folder, check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=self._user
+            )
+
+
+def ports() -> list[int]:
+    """Some to try."""
+    return random.sample(_PORTS, _PORTS_TRIED)
+
+
+@contextmanager
+def own_folder(folder: Path) -> Iterator[tuple[Path, str | None]]:
+    """A folder, and who runs what refuses to run as root.
+
+    Where these tests run as root that is another user, for whom a folder is made where that one may go.
+    """
+    if os.geteuid() != 0:
+        yield folder, None
+        return
+    user = _exists("postgres") or "nobody"
+    own = Path(tempfile.mkdtemp(prefix="llmchat-engine-"))
+    try:
+        shutil.chown(own, user)
+        yield own, user
+    finally:
+        shutil.rmtree(own, ignore_errors=True)
+
+
+def _exists(user: str) -> str:
+    try:
+        return pwd.getpwnam(user).pw_name
+    except KeyError:
+        return ""
