@@ -19,6 +19,7 @@ from typing import Any
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
+from tests.engines import containers
 from tests.engines.engine import Engine, Served
 
 _VARIABLE = "LLMCHAT_TEST_MONGODB_URL"
@@ -137,6 +138,5 @@ def _missing() -> str:
     return ""
 
 
-MONGODB = Engine(
-    "mongodb" if os.environ.get(_VARIABLE) or _MONGOD is not None else "mongodb stand-in", _VARIABLE, _missing, _serve
-)
+_REAL = os.environ.get(_VARIABLE) or _MONGOD is not None or not containers.MONGODB.missing()
+MONGODB = Engine("mongodb" if _REAL else "mongodb stand-in", _VARIABLE, _missing, _serve, container=containers.MONGODB)
