@@ -1,38 +1,57 @@
-"""The Firebase Realtime Database: an emulator or a database that the environment gives, or the stand-in."""
+"""The Firebase Realtime Database: an emulator or a database that the environment gives, or the stand-in.
+
+`python -m tests.engines.rtdb` writes the rules under which these tests run: whoever gives a database deploys them there
+first. To an emulator, and to the stand-in, they are deployed.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from libs.common.store.rtdb.rules import Rules, database_rules
+from services.owned import OWNED, held_by
+from tests.conformance.specimens import SPECS
 from tests.engines.engine import Engine, Served
-from tests.standins.rtdb_server import missing, rtdb_serving
+from tests.standins.rtdb_server import RtdbServer, missing, rtdb_serving
 
 EMULATOR = "FIREBASE_DATABASE_EMULATOR_HOST"
 _DATABASE = "LLMCHAT_TEST_RTDB_URL"
+_NAMESPACE = "llmchat-tests"
+_PATH = "tests"
 
 
-def _emulator() -> Served | None:
-    host = os.environ.get(EMULATOR, "")
-    return Served(_url(host), f"the emulator at {host}") if host else None
+def rules() -> Rules:
+    """Rules for services of any name that keep what any of ours keeps, or what the conformance suite stores."""
+    owned = [spec for service in OWNED for spec in held_by(service)]
+    return database_rules((_PATH,), {"$service": [*SPECS, *owned]})
+
+
+def _missing() -> str:
+    return "" if os.environ.get(EMULATOR) else missing()
 
 
 @contextmanager
 def _serve(folder: Path) -> Iterator[Served]:
+    if host := os.environ.get(EMULATOR):
+        yield _served(RtdbServer(host), f"the emulator at {EMULATOR}")
+        return
     with rtdb_serving() as server:
-        yield Served(_url(server.host), "stand-in: REST API in memory, rules by targaryen 3.1.0")
+        yield _served(server, "stand-in: the REST API in memory, rules by targaryen 3.1.0")
 
 
-def _url(host: str) -> str:
-    return f"rtdb://{host}/tests?ns=llmchat-tests"
+def _served(server: RtdbServer, what: str) -> Served:
+    server.deploy(_NAMESPACE, rules())
+    return Served(f"rtdb://{server.host}/{_PATH}?ns={_NAMESPACE}", what)
 
 
 RTDB = Engine(
-    "rtdb" if os.environ.get(_DATABASE) or os.environ.get(EMULATOR) else "rtdb stand-in",
-    _DATABASE,
-    missing,
-    _serve,
-    _emulator,
+    "rtdb" if os.environ.get(_DATABASE) or os.environ.get(EMULATOR) else "rtdb stand-in", _DATABASE, _missing, _serve
 )
+
+if __name__ == "__main__":
+    json.dump(rules(), sys.stdout, indent=2)
