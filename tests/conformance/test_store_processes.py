@@ -1,6 +1,7 @@
 """What a durable store promises to several processes that have it open at the same time.
 
-`LLMCHAT_TEST_SHARING=20` makes every test of this file so many times longer.
+`LLMCHAT_TEST_SHARING=20` makes every test of this file so many times longer; `LLMCHAT_TEST_INCREMENTS=100000` is how
+many increments of one document there are in all.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from tests.conformance.specimens import LEASES, THREADS, put, thread
 from tests.engines.running import Engines
 
 LONGER = int(os.environ.get("LLMCHAT_TEST_SHARING", "1"))
+INCREMENTS = int(os.environ.get("LLMCHAT_TEST_INCREMENTS", 180 * LONGER))
 
 # Starts a process: module and arguments.
 Start = Callable[..., Awaitable[Process]]
@@ -76,13 +78,14 @@ async def outputs(*processes: Process) -> list[list[str]]:
 
 
 @durable
+@pytest.mark.timeout(120 + INCREMENTS // 10)
 async def test_increments_of_one_document_sum_up(place: Place, store: Store, start: Start) -> None:
     await store.commit([put(thread("t1"), 0)])
-    times = 60 * LONGER
-    await outputs(*[await start("sharing", place, "increment", times, "t1") for _ in range(3)])
+    shares = [INCREMENTS // 3, INCREMENTS // 3, INCREMENTS - 2 * (INCREMENTS // 3)]
+    await outputs(*[await start("sharing", place, "increment", share, "t1") for share in shares])
     stored = await store.get(THREADS, "t1")
     assert stored is not None
-    assert (stored.message.total_messages, stored.revision) == (3 * times, 3 * times + 1)
+    assert (stored.message.total_messages, stored.revision) == (INCREMENTS, INCREMENTS + 1)
 
 
 @durable
