@@ -5,6 +5,7 @@ Fields that are marked `unjournaled` are in neither: what is overwritten or dele
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from llmchat.store.v1.journal_pb2 import JournalEntry
 
 from libs.common.clock import Clock
 from libs.common.context import current_call
-from libs.common.errors import Conflict
+from libs.common.errors import Conflict, Unavailable
 from libs.common.redaction import holds, is_unjournaled, without
 from libs.common.store.hlc import HybridClock
 from libs.common.store.port import CollectionSpec, M, Put, Query, Search, Store, Stored, Write
@@ -50,6 +51,9 @@ class Journaled:
         }
         self._clock = HybridClock(clock)
         self._caught_up = False
+        self._begun = 0  # commits that are under way
+        self._none_begun = asyncio.Event()
+        self._closing = False
         # Keeps apart the ids of processes that read the same clock.
         self._suffix = secrets.token_hex(4)
 
@@ -84,6 +88,17 @@ class Journaled:
             await self._store.commit(writes)
             return
         check_writes(writes, self._specs)
+        if self._closing:
+            raise Unavailable("the store is closed")
+        self._begun += 1
+        try:
+            await self._commit(writes)
+        finally:
+            self._begun -= 1
+            if not self._begun:
+                self._none_begun.set()
+
+    async def _commit(self, writes: Sequence[Write]) -> None:
         if not self._caught_up:
             await self._catch_up()
         untied = {
@@ -104,7 +119,11 @@ class Journaled:
         await self._store.ping()
 
     async def close(self) -> None:
-        """Closes the store below."""
+        """Closes the store below, once the commits that were handed in have read what they need and are stored."""
+        self._closing = True
+        while self._begun:
+            self._none_begun.clear()
+            await self._none_begun.wait()
         await self._store.close()
 
     async def _catch_up(self) -> None:

@@ -6,7 +6,6 @@ import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import psycopg
 from psycopg import AsyncConnection
@@ -14,31 +13,21 @@ from psycopg.adapt import AdaptersMap
 from psycopg.types.numeric import Int8BinaryDumper, Int8Dumper
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
-from libs.common.errors import Invalid, Unavailable
+from libs.common.store.sql.address import Address
 
 _CONNECT_PATIENCE = 5  # seconds
+_RECONNECT_PATIENCE = 3  # seconds that the pool tries by itself; then whoever asks for a connection makes it try again
+_DOWN_WAIT = 1  # seconds that a call waits for a connection while there is no server
 _GONE_AFTER = 10_000  # milliseconds that sent bytes may stay without an acknowledgement
-_OWN = {"pool_size": "8", "pool_wait": "5", "statement_timeout": "10"}
 
 
 class Connections:
-    """A pool. Besides libpq's, the URL's parameters are `pool_size` (connections at most, 8), `pool_wait` (seconds that
-    a call waits for one, 5) and `statement_timeout` (seconds, 10).
-    """
+    """A pool. The URL is libpq's, with the parameters of `Address` beside its own."""
 
-    def __init__(self, url: str) -> None:
-        """Reads the URL.
-
-        Raises:
-            Invalid: it is malformed.
-        """
-        parts = urlsplit(url)
-        parameters = dict(parse_qsl(parts.query))
-        own = {name: _positive(name, parameters.pop(name, default)) for name, default in _OWN.items()}
-        self.patience = own["statement_timeout"]
-        self._password = parts.password or ""
-        self.place = f"postgresql://{parts.netloc.rpartition('@')[2]}{parts.path}"
-        self._info = urlunsplit(parts._replace(query=urlencode(parameters)))
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self.unavailable = address.unavailable
+        self._down = False
         adapters = AdaptersMap(psycopg.adapters)
         for dumper in (Int8Dumper, Int8BinaryDumper):  # one type for all numbers: one prepared statement
             adapters.register_dumper(int, dumper)
@@ -50,12 +39,13 @@ class Connections:
             "context": _Context(adapters),
         }
         self._pool: AsyncConnectionPool[AsyncConnection[Any]] = AsyncConnectionPool(
-            self._info,
+            address.driver_url,
             kwargs=self._kwargs,
             min_size=1,
-            max_size=int(own["pool_size"]),
-            timeout=own["pool_wait"],
-            reconnect_timeout=own["pool_wait"],
+            max_size=address.pool_size,
+            timeout=address.pool_wait,
+            reconnect_timeout=_RECONNECT_PATIENCE,
+            reconnect_failed=self._failed,
             configure=self._configure,
             check=_check,
             open=False,
@@ -69,7 +59,7 @@ class Connections:
             Unavailable: there is none.
         """
         try:
-            connection = await AsyncConnection.connect(self._info, **self._kwargs)
+            connection = await AsyncConnection.connect(self._address.driver_url, **self._kwargs)
         except psycopg.Error as error:
             raise self.unavailable(str(error), retry_after=None) from error
         async with connection:
@@ -87,7 +77,7 @@ class Connections:
             Unavailable: none is free, or can be made, in time.
         """
         try:
-            connection = await self._pool.getconn()
+            connection = await self._pool.getconn(_DOWN_WAIT if self._down else None)
         except PoolTimeout as error:
             raise self.unavailable("no connection in time") from error
         except PoolClosed as error:
@@ -102,15 +92,13 @@ class Connections:
         """Closes the pool."""
         await self._pool.close()
 
-    def unavailable(self, text: str, retry_after: float | None = 1.0) -> Unavailable:
-        """The error to raise; the password is in none."""
-        if self._password:
-            text = text.replace(self._password, "***")
-        return Unavailable(f"{self.place}: {text.strip()}", retry_after=retry_after)
+    def _failed(self, pool: AsyncConnectionPool[AsyncConnection[Any]]) -> None:
+        self._down = True
 
     async def _configure(self, connection: AsyncConnection[Any]) -> None:
+        self._down = False
         connection.prepared_max = 500
-        milliseconds = int(self.patience * 1000)
+        milliseconds = int(self._address.patience * 1000)
         # Every query is on an index; before the first ANALYZE the planner may think otherwise. A process that is frozen
         # in its transaction loses it, and holds up nobody.
         for name, value in (
@@ -136,13 +124,3 @@ async def _check(connection: AsyncConnection[Any]) -> None:
     poll.register(connection.pgconn.socket, select.POLLIN)
     if connection.closed or poll.poll(0):
         raise psycopg.OperationalError("the server has closed the connection")
-
-
-def _positive(name: str, text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0
-    if value <= 0 or (name == "pool_size" and not value.is_integer()):
-        raise Invalid(f"postgresql:// URL: {name} is no positive number", reason="INVALID_STORE_URL")
-    return value

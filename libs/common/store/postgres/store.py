@@ -13,12 +13,12 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
-from libs.common.errors import Unavailable
 from libs.common.store.port import CollectionSpec
 from libs.common.store.postgres.commits import Commits
 from libs.common.store.postgres.connections import Connections
 from libs.common.store.postgres.schema import prepare
 from libs.common.store.postgres.tables import Table
+from libs.common.store.sql.address import Address
 from libs.common.store.sql.plan import Plan
 from libs.common.store.sql.served import ServedStore
 
@@ -26,19 +26,19 @@ from libs.common.store.sql.served import ServedStore
 class PostgresStore(ServedStore):
     """A `Store` in one schema. Open it with `PostgresStore.open`."""
 
-    def __init__(self, connections: Connections, schema: str, tables: dict[str, Table]) -> None:
-        super().__init__(connections.place, tables)
+    def __init__(self, address: Address, connections: Connections, schema: str, tables: dict[str, Table]) -> None:
+        super().__init__(address, tables)
         self._connections = connections
         # Beyond the server's own limit of a statement, for a server that does not answer at all.
-        self._patience = connections.patience + 2
-        self._writer = Commits(connections.connection, schema, self._patience, connections.unavailable)
+        self._patience = address.patience + 2
+        self._writer = Commits(connections.connection, schema, self._patience, address.unavailable)
 
     @classmethod
     async def open(cls, url: str, service: str, specs: Sequence[CollectionSpec[Any]]) -> PostgresStore:
         """Brings the schema of the service to what `specs` declare, as `SqliteStore.open` does, and opens a pool.
 
         Args:
-            url: libpq's, with the parameters of `Connections` beside its own.
+            url: libpq's, with the parameters of `Address` beside its own.
             service: the name of the schema, which is made where it is not there.
             specs: every collection that the store will hold.
 
@@ -47,15 +47,16 @@ class PostgresStore(ServedStore):
             Invalid: the URL is malformed.
             Unavailable: the server cannot be reached, refuses the user, or the schema cannot be made.
         """
-        connections = Connections(url)
+        address = Address(url)
+        connections = Connections(address)
         tables = {spec.name: Table(spec, service) for spec in specs}
         async with connections.alone() as connection:
             try:
                 await prepare(connection, service, tables.values())
             except psycopg.Error as error:
-                raise connections.unavailable(str(error), retry_after=None) from error
+                raise address.unavailable(str(error), retry_after=None) from error
         await connections.open()
-        return cls(connections, service, tables)
+        return cls(address, connections, service, tables)
 
     async def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
         for attempt in (1, 2):
@@ -66,14 +67,14 @@ class PostgresStore(ServedStore):
             except (psycopg.DataError, OverflowError):
                 return []  # a text with NUL, or a number beyond 64 bits: nothing stored is equal to it
             except errors.QueryCanceled as error:
-                raise self._connections.unavailable("a statement took too long") from error
+                raise self._address.unavailable("a statement took too long") from error
             except TimeoutError as error:
-                raise self._connections.unavailable("no answer in time") from error
+                raise self._address.unavailable("no answer in time") from error
             except psycopg.Error as error:
                 # A connection that was lost is no reason to fail a read; the next one is another.
                 if attempt == 2 or not isinstance(error, psycopg.OperationalError):
-                    raise self._connections.unavailable(str(error)) from error
-        raise Unavailable(self._place)
+                    raise self._address.unavailable(str(error)) from error
+        raise self._address.unavailable("the connection was lost")
 
     async def _write(self, plan: Plan) -> None:
         await self._writer.commit(plan)

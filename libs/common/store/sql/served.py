@@ -7,9 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from libs.common.errors import Unavailable
 from libs.common.store.port import CollectionSpec, M, Query, Search, Stored, UnindexedQuery, Write
 from libs.common.store.rules import check_writes
+from libs.common.store.sql.address import Address
 from libs.common.store.sql.keyed import KeyedTable
 from libs.common.store.sql.plan import Plan
 from libs.common.store.sql.postings import found
@@ -20,9 +20,8 @@ _CHUNK = 500  # documents in one statement, at most
 class ServedStore(ABC):
     """A `Store` but for the engine: how it reads, commits, and is let go."""
 
-    def __init__(self, place: str, tables: Mapping[str, KeyedTable]) -> None:
-        """`place` is what errors call the store: no password is in it."""
-        self._place = place
+    def __init__(self, address: Address, tables: Mapping[str, KeyedTable]) -> None:
+        self._address = address
         self._tables = tables
         self._specs = {name: table.spec for name, table in tables.items()}
         self._commits: set[asyncio.Task[None]] = set()
@@ -129,4 +128,4 @@ class ServedStore(ABC):
 
     def _check_open(self) -> None:
         if self._closing is not None:
-            raise Unavailable(f"{self._place}: the store is closed")
+            raise self._address.unavailable("the store is closed")
