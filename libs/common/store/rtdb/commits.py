@@ -92,7 +92,7 @@ class Commits:
         versions = self._expected(drafts) or await self._versions_now(drafts)
         unmoved = 0
         for _ in range(_ATTEMPTS):
-            if await self._is_applied(drafts, versions):
+            if await self.is_applied(drafts, versions):
                 self._keep(drafts, versions)
                 return
             before, versions = versions, await self._versions_now(drafts)
@@ -103,6 +103,35 @@ class Commits:
             # Others that write the same documents come first, or after us.
             await asyncio.sleep(random.uniform(0, _PAUSE))  # noqa: S311
         raise Unavailable("others wrote the same documents at each attempt")
+
+    async def is_applied(self, drafts: Sequence[Draft], versions: Sequence[Version]) -> bool:
+        """Makes one attempt on documents that are at these versions: False if the rules refuse, nothing being stored.
+
+        Raises:
+            Unavailable: see `commit`.
+        """
+        values, asserts = _values(drafts, versions)
+        id = secrets.token_hex(12)
+        values[f"commits/{id}"] = {"at": NOW}
+        settled, self._settled = self._settled, []
+        values |= {f"commits/{former}": None for former in settled}
+        try:
+            await self._client.update(values)
+        except Refused:
+            self._settled += settled
+            # It may be there all the same: the SDK sends an update again whose answer it missed, and that is refused.
+            # One that asserts an absence might also come late, when the document is gone again: it is given up.
+            is_applied = await _patiently(lambda: self._is_won(id) if asserts else self._is_there(id))
+        except Unavailable as error:
+            self._settled += settled
+            if not await _patiently(lambda: self._is_won(id)):
+                raise Unavailable(f"{error.text}; nothing was stored") from None
+            is_applied = True
+        else:
+            is_applied = True
+        if is_applied:
+            self._settled.append(id)
+        return is_applied
 
     async def forget_settled(self) -> None:
         """Takes the marks of this process's commits away, if the database answers."""
@@ -147,30 +176,6 @@ class Commits:
             self._versions.move_to_end(path)
             if len(self._versions) > _REMEMBERED:
                 self._versions.popitem(last=False)
-
-    async def _is_applied(self, drafts: Sequence[Draft], versions: Sequence[Version]) -> bool:
-        values, asserts = _values(drafts, versions)
-        id = secrets.token_hex(12)
-        values[f"commits/{id}"] = {"at": NOW}
-        settled, self._settled = self._settled, []
-        values |= {f"commits/{former}": None for former in settled}
-        try:
-            await self._client.update(values)
-        except Refused:
-            self._settled += settled
-            # It may be there all the same: the SDK sends an update again whose answer it missed, and that is refused.
-            # One that asserts an absence might also come late, when the document is gone again: it is given up.
-            is_applied = await _patiently(lambda: self._is_won(id) if asserts else self._is_there(id))
-        except Unavailable as error:
-            self._settled += settled
-            if not await _patiently(lambda: self._is_won(id)):
-                raise Unavailable(f"{error.text}; nothing was stored") from None
-            is_applied = True
-        else:
-            is_applied = True
-        if is_applied:
-            self._settled.append(id)
-        return is_applied
 
     async def _is_won(self, id: str) -> bool:
         """Whether the commit is there; if not, it is given up and cannot come any more."""

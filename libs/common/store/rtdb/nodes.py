@@ -70,9 +70,9 @@ class Collection(Generic[M]):
         self._weights = tuple(spec.text.fields.values()) if spec.text else ()
         self.documents = f"documents/{spec.name}"
         self.counts = f"counts/{spec.name}"
-        # What documents of this declaration hold beside their JSON.
-        text = f"{spec.text.within}: {dict(spec.text.fields)}" if spec.text else ""
-        self.declaration = sorted([*map(order_of, spec.indexes), *([f"words {text}"] if text else [])])
+        # What is declared: a document has a place in each order, and words by what `text` says.
+        self.orders = sorted([BY_ID, *map(order_of, spec.indexes)])
+        self.text = f"{spec.text.within}: {dict(spec.text.fields)}" if spec.text else ""
 
     def path(self, id: str) -> str:
         """Where the document is."""
@@ -120,6 +120,10 @@ class Collection(Generic[M]):
         if self.has_text and node["revision"]:
             words = self._words(node["id"], decode(self.spec.message, from_tree(node["doc"])))
         return Version(node["rev"], node["revision"], keys, words)
+
+    def is_placed(self, node: Tree) -> bool:
+        """Whether a document has its place in every order."""
+        return all(order.removeprefix("k/") in node["k"] for order in self.orders)
 
     def stored(self, node: Tree | None) -> Stored[M] | None:
         """The document of a node; None where it was deleted."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
-from libs.common.errors import Conflict, Unavailable
-from libs.common.store.port import Put, Query, Stored
+from libs.common.errors import Unavailable
+from libs.common.store.port import Cursor, Put, Query
 from libs.common.store.rtdb.client import Client, Refused
 from libs.common.store.rtdb.commits import Commits, Draft
 from libs.common.store.rtdb.nodes import Collection
@@ -50,29 +50,36 @@ async def fill_indexes(
     Raises:
         Unavailable: the database cannot be reached.
     """
-    filled = await client.get("indexed") or {}
+    recorded = await client.get("indexed") or {}
+    fresh = {}
     for collection in collections:
-        declaration = json.dumps(collection.declaration)
-        if filled.get(collection.spec.name) != declaration:
-            await _fill(reading, commits, collection)
-            await client.update({f"indexed/{collection.spec.name}": declaration})
+        name = collection.spec.name
+        declaration = {"orders": collection.orders, "text": collection.text}
+        before = json.loads(recorded.get(name, '{"orders": [], "text": ""}'))
+        if declaration == before:
+            continue
+        if before["text"] not in ("", collection.text):
+            await client.update({f"words/{name}": None})
+        if collection.text != before["text"] or not set(collection.orders) <= set(before["orders"]):
+            await _fill(reading, commits, collection, has_words=collection.text == before["text"])
+        fresh[f"indexed/{name}"] = json.dumps(declaration)
+    if fresh:
+        await client.update(fresh)
 
 
-async def _fill(reading: Reading, commits: Commits, collection: Collection[Any]) -> None:
-    after = None
-    while page := await reading.query(collection, Query.by_id(collection.spec, after=after, limit=_PORTION)):
-        await asyncio.gather(*(_put_again(reading, commits, collection, stored) for stored in page))
-        after = page[-1].id
-
-
-async def _put_again(reading: Reading, commits: Commits, collection: Collection[Any], stored: Stored[Any]) -> None:
-    """Stores a document as it is, at the same revision."""
-    there: Stored[Any] | None = stored
-    while there is not None:
-        put = Put(collection.spec.name, there.id, there.message, there.revision, there.revision)
-        try:
-            await commits.commit([Draft.of(put, collection)])
-        except Conflict:  # it moved, or is gone
-            there = await reading.get(collection, stored.id)
-        else:
-            return
+async def _fill(reading: Reading, commits: Commits, collection: Collection[Any], *, has_words: bool) -> None:
+    """Stores every document that lacks a place as it is, at the same revision."""
+    query = Query.by_id(collection.spec, limit=_PORTION)
+    while nodes := await reading.portion(collection, query):
+        lacking = [node for node in nodes if not (has_words and collection.is_placed(node))]
+        drafts, versions = [], []
+        for node in lacking:
+            stored = collection.stored(node)
+            if stored is not None:
+                put = Put(collection.spec.name, stored.id, stored.message, revision=stored.revision)
+                drafts.append(Draft.of(put, collection))
+                version = collection.version(node)
+                versions.append(version if has_words else replace(version, words={}))
+        # What another process moved, or placed, meanwhile is looked at again.
+        if not drafts or await commits.is_applied(drafts, versions):
+            query = replace(query, after=Cursor(None, nodes[-1]["id"]))

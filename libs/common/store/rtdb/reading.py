@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from libs.common.errors import Unavailable
@@ -60,6 +61,11 @@ class Reading:
             self._sizes[collection.spec.name] = max(1024, size)
         return found
 
+    async def portion(self, collection: Collection[M], query: Query[M]) -> list[Tree]:
+        """The nodes of the first of the query's documents, as many as are read together."""
+        async with aclosing(self._portions(collection, query, query.limit)) as portions:
+            return await anext(portions, [])
+
     async def count(self, collection: Collection[M], query: Query[M]) -> int:
         """How many documents the query's equalities or prefix hold."""
         if query.index is None and query.prefix:
@@ -87,7 +93,7 @@ class Reading:
 
     async def _portions(
         self, collection: Collection[M], query: Query[M], limit: int | None
-    ) -> AsyncIterator[list[Tree]]:
+    ) -> AsyncGenerator[list[Tree], None]:
         """The nodes of a query's documents, in its order; all of them without a limit."""
         bounds = collection.range(query)
         if bounds is None:

@@ -121,7 +121,8 @@ def _service(
         },
         "words": {
             "$collection": {
-                "$within": {"$word": {"$document": {".write": is_service, ".validate": "newData.isString()"}}}
+                ".write": is_service,
+                "$within": {"$word": {"$document": {".validate": "newData.isString()"}}},
             }
         },
         "indexed": {"$collection": {".write": is_service, ".validate": "newData.isString()"}},
