@@ -13,9 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.engines.all import SERVED
+from tests.engines.houses import own_url
+from tests.engines.running import Engines
 from tests.faults.server import Server
 
 _BATCH = 5
+# Engines that others keep, on which servers are killed as well.
+_ELSEWHERE = ("postgres", "mongodb")
+ENGINES = ["sqlite", *(name for name in SERVED if name.startswith(_ELSEWHERE))]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -34,11 +40,24 @@ def dice(request: pytest.FixtureRequest) -> random.Random:
 
 
 @pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Server]:
+def store_url(request: pytest.FixtureRequest, tmp_path: Path, engines: Engines) -> str:
+    """Where the server keeps its documents: SQLite, or by indirect parametrization the name of another engine."""
+    engine = getattr(request, "param", "sqlite")
+    return f"sqlite:///{tmp_path / 'data'}" if engine == "sqlite" else own_url(engines(engine).url)
+
+
+@pytest.fixture
+async def server(tmp_path: Path, store_url: str) -> AsyncIterator[Server]:
     """A running server whose echo model says 400 words a second, each stored by itself as far as the disk can."""
     server = Server(
         tmp_path,
-        {"ECHO_TOKENS_PER_SECOND": "400", "CHUNK_LINGER": "0", "REDELIVERY_INTERVAL": "0.2", "STOP_GRACE": "0.5"},
+        {
+            "STORE_URL": store_url,
+            "ECHO_TOKENS_PER_SECOND": "400",
+            "CHUNK_LINGER": "0",
+            "REDELIVERY_INTERVAL": "0.2",
+            "STOP_GRACE": "0.5",
+        },
     )
     try:
         await server.start()

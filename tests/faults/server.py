@@ -40,6 +40,7 @@ class Server:
             "LLMCHAT_SECRET_KEY": SECRET,
             **{f"LLMCHAT_{name}": value for name, value in settings.items()},
         }
+        self.store_url = self._environment["LLMCHAT_STORE_URL"]
         self._tokens = Tokens(KeyRing.parse(SECRET).derive("tokens"), wall_clock)
         self._process: asyncio.subprocess.Process | None = None
 

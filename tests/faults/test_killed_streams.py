@@ -6,17 +6,23 @@ import asyncio
 import random
 from functools import partial
 
+import pytest
+from google.protobuf.message import Message
 from llmchat.messages.v1.message_pb2 import MESSAGE_STATUS_COMPLETE, MESSAGE_STATUS_FAILED
 
+from libs.common.documents.system import LEASES
+from services.messages.collections import CHUNKS
 from tests.faults.calls import DEADLINE, all_ended, asking, messages_of, new_thread, unless_killed, words
+from tests.faults.conftest import ENGINES
 from tests.faults.recounting import equals_a_recount
 from tests.faults.server import Server
+from tests.faults.stored import documents
 from tests.integration.calling import eventually
 from tests.integration.conftest import Person
-from tests.integration.tables import tables
 from tests.integration.watching import Seen, tokens_of, watch
 
 
+@pytest.mark.parametrize("store_url", ENGINES, indirect=True)
 async def test_no_token_that_was_seen_is_lost(server: Server, rounds: range, dice: random.Random) -> None:
     user_id = None
     for _ in rounds:
@@ -72,7 +78,8 @@ def thread_of(seen: Seen) -> str:
     return seen.started.thread_id
 
 
-async def leftovers(server: Server) -> list[str]:
-    """Chunks and leases, which only answers have that are being generated."""
-    stored = tables(server.folder, "messages")
-    return [*stored["message_chunks"], *stored["leases"]]
+async def leftovers(server: Server) -> list[Message]:
+    """Chunks and leases, which only answers have that are being generated; a fence is a lease that nobody holds."""
+    chunks = await documents(server.store_url, "messages", CHUNKS)
+    leases = await documents(server.store_url, "messages", LEASES)
+    return [*chunks, *(lease for lease in leases if lease.holder)]

@@ -6,11 +6,13 @@ import asyncio
 import random
 from functools import partial
 
+import pytest
 from llmchat.messages.v1.message_pb2 import ROLE_ASSISTANT, ROLE_USER, Message
 from llmchat.threads.v1.thread_pb2 import Thread
 from llmchat.threads.v1.threads_service_pb2 import CreateThreadRequest, GetThreadRequest
 
 from tests.faults.calls import DEADLINE, all_ended, asking, messages_of, unless_killed, words
+from tests.faults.conftest import ENGINES
 from tests.faults.recounting import equals_a_recount
 from tests.faults.server import Server
 from tests.integration.calling import eventually
@@ -63,6 +65,7 @@ class Writer:
         await eventually(partial(thread_of, person, self.thread_id), partial(agrees, messages), within=DEADLINE)
 
 
+@pytest.mark.parametrize("store_url", ENGINES, indirect=True)
 async def test_what_was_acknowledged_is_there_once(server: Server, rounds: range, dice: random.Random) -> None:
     async with server.visit() as nobody:
         user_id = (await nobody.users.CreateUser(registration())).id

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from google.protobuf.message import Message as AnyMessage
 from llmchat.messages.v1.message_pb2 import ROLE_ASSISTANT, Message
@@ -19,6 +19,16 @@ from services.users.collections import USAGES, USERS
 from tests.integration.tables import bodies
 
 M = TypeVar("M", bound=AnyMessage)
+
+# What is looked at: service and collection.
+RECOUNTED: Sequence[tuple[str, CollectionSpec[Any]]] = (
+    ("users", USERS),
+    ("users", USAGES),
+    ("threads", THREADS),
+    ("messages", MESSAGES),
+    ("operations", STATS),
+    ("operations", DAY_COUNTS),
+)
 
 
 class Read(Protocol):
