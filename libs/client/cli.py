@@ -23,6 +23,7 @@ from libs.client.commands.export import export
 from libs.client.commands.imports import export_threads, import_threads
 from libs.client.commands.initialise import init
 from libs.client.commands.operations import cancel, list_operations, retry, show
+from libs.client.commands.rules import rules
 from libs.client.commands.sessions import password, sessions
 from libs.client.commands.up import up
 from libs.client.printing import print_error
@@ -56,7 +57,7 @@ def build() -> typer.Typer:
     _add_group(app, "operations", list_operations, known, _ACCOUNT)
     stored: dict[str, Command] = {"set": provider_key.set_key, "delete": provider_key.delete}
     _add_group(app, "provider-key", provider_key.list_keys, stored, _ACCOUNT)
-    _add(app, (init, check, copy), _OPERATORS)
+    _add(app, (init, check, copy, rules), _OPERATORS)
     _add_group(app, "events", list_events, {"replay": replay}, _OPERATORS)
     of_documents = typer.Typer(
         help="Bring stored documents up to date after an upgrade, or back.", no_args_is_help=True

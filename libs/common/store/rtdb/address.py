@@ -35,11 +35,9 @@ class Address:
         parts = urlsplit(url)
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         namespace, timeout = options.pop("ns", ""), options.pop("timeout", str(_TIMEOUT))
-        path = tuple(unquote(key) for key in parts.path.split("/") if key)
+        path = keys_of(unquote(parts.path))
         if not parts.hostname or "@" in parts.netloc or parts.fragment or options:
             raise Invalid("a Realtime Database's URL is rtdb://HOST/PATH, with the options ns and timeout")
-        if not all(_KEY.fullmatch(key) for key in path):
-            raise Invalid("the path of a Realtime Database's URL has letters, digits, _ and - between its slashes")
         try:
             seconds = float(timeout)
         except ValueError:
@@ -55,3 +53,15 @@ class Address:
 
     def __str__(self) -> str:
         return "/".join((self.host, *self.path))
+
+
+def keys_of(path: str) -> tuple[str, ...]:
+    """The keys of a path in a Realtime Database.
+
+    Raises:
+        Invalid: it holds other characters than letters, digits, `_`, `-` and `/`.
+    """
+    keys = tuple(key for key in path.split("/") if key)
+    if not all(map(_KEY.fullmatch, keys)):
+        raise Invalid("the path of a Realtime Database's URL has letters, digits, _ and - between its slashes")
+    return keys

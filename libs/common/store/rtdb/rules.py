@@ -18,11 +18,11 @@ Persons may read the documents that are declared as theirs, and write none.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from google.protobuf.descriptor import Descriptor
 
+from libs.common.store.fields import indexed_field
 from libs.common.store.port import CollectionSpec, Index
 
 Rules = dict[str, Any]
@@ -32,13 +32,6 @@ KEPT_MS = 24 * 3600 * 1000
 
 BY_ID = "k/id"
 _NO_DATA = "!newData.exists()"
-
-
-@dataclass(frozen=True, slots=True)
-class Readable:
-    """Which documents of a collection persons may read: those whose field `owner` is their id; without one all."""
-
-    owner: str = ""
 
 
 def service_uid(service: str) -> str:
@@ -54,7 +47,7 @@ def order_of(index: Index) -> str:
 def database_rules(
     path: Sequence[str],
     services: Mapping[str, Iterable[CollectionSpec[Any]]],
-    readable: Mapping[tuple[str, str], Readable] | None = None,
+    readable: Mapping[tuple[str, str], str] | None = None,
     *,
     kept_ms: int = KEPT_MS,
 ) -> Rules:
@@ -63,9 +56,15 @@ def database_rules(
     Args:
         path: the keys that lead to the services, as in the store's URL.
         services: what each of them keeps; `$service` stands for any name. Collections of one name are taken together.
-        readable: by service and collection, what persons may read.
+        readable: by service and collection, the field that holds whose a document is; "" where all may read.
         kept_ms: milliseconds that a tombstone stays.
+
+    Raises:
+        ValueError: what is readable is no collection, or has no such field.
     """
+    there = {(name, spec.name) for name, specs in services.items() for spec in specs}
+    if missing := (readable or {}).keys() - there:
+        raise ValueError(f"no such collections: {sorted(missing)}")
     node: Rules = {
         name: _service([*path], name, specs, readable or {}, kept_ms) for name, specs in sorted(services.items())
     }
@@ -78,7 +77,7 @@ def _service(
     path: list[str],
     name: str,
     specs: Iterable[CollectionSpec[Any]],
-    readable: Mapping[tuple[str, str], Readable],
+    readable: Mapping[tuple[str, str], str],
     kept_ms: int,
 ) -> Rules:
     collections: dict[str, list[CollectionSpec[Any]]] = {}
@@ -138,7 +137,7 @@ def declared(specs: Sequence[CollectionSpec[Any]]) -> list[str]:
     return sorted({"id", *(f"by_{index.name}" for spec in specs for index in spec.indexes)})
 
 
-def _documents(is_service: str, is_old: str, specs: Sequence[CollectionSpec[Any]], readable: Readable | None) -> Rules:
+def _documents(is_service: str, is_old: str, specs: Sequence[CollectionSpec[Any]], owner: str | None) -> Rules:
     rules: Rules = {
         ".write": f"{is_service} && (newData.exists() || (data.child('revision').val() === 0 && {is_old}))",
         ".validate": (
@@ -148,21 +147,21 @@ def _documents(is_service: str, is_old: str, specs: Sequence[CollectionSpec[Any]
             "(newData.child('revision').val() === 0 && newData.child('at').val() === now))"
         ),
     }
-    if readable is not None:
-        owned = f" && data.child('doc/{_json_path(specs[0], readable.owner)}').val() === auth.uid"
-        rules[".read"] = f"auth != null{owned if readable.owner else ''}"
+    if owner is not None:
+        owned = f" && data.child('doc/{_json_path(specs[0], owner)}').val() === auth.uid" if owner else ""
+        rules[".read"] = f"auth != null{owned}"
     return {".indexOn": [*(f"k/{name}" for name in declared(specs)), "at"], "$document": rules}
 
 
 def _json_path(spec: CollectionSpec[Any], path: str) -> str:
+    descriptor = cast(Descriptor, spec.message.DESCRIPTOR)
+    indexed_field(descriptor, path)  # raises where there is no such field
     names: list[str] = []
-    holder: Descriptor | None = cast(Descriptor, spec.message.DESCRIPTOR)
-    for name in path.split(".") if path else ():
-        field = holder.fields_by_name.get(name) if holder is not None else None
-        if field is None:
-            raise ValueError(f"{spec.name}: there is no field {path}")
-        names.append(field.json_name)
-        holder = field.message_type
+    holder: Descriptor | None = descriptor
+    for name in path.split("."):
+        if holder is not None:
+            names.append(holder.fields_by_name[name].json_name)
+            holder = holder.fields_by_name[name].message_type
     return "/".join(names)
 
 
