@@ -26,7 +26,7 @@ from libs.common.rpc.tls import Tls
 from libs.common.settings import SERVICES, Settings
 from libs.common.store.copying import Contents, contents
 from libs.common.store.open import open_engine
-from libs.common.store.port import CollectionSpec, Store
+from libs.common.store.port import CollectionSpec, Query, Store
 from services.__main__ import EMBEDDED
 from services.catalog.collections import MODELS
 from services.initial_settings import InitialSettings
@@ -38,6 +38,8 @@ from services.users.user import username_id
 # Seconds: that what is done in an operator's name may take, and one call of it.
 _TOKEN_LIFE = 600
 _CALL = 30.0
+# Who did it, as migrations keep it.
+_WHO = "operator"
 
 
 async def collections(settings: Settings, initial: InitialSettings) -> str:
@@ -57,6 +59,28 @@ async def system_documents(settings: Settings, initial: InitialSettings) -> str:
     return ", ".join(_told(name, before[name], after[name]) for name in after)
 
 
+async def migrations(settings: Settings, initial: InitialSettings) -> str:
+    """Applies the migrations of an installation that nobody has an account in, where they have nothing to rewrite.
+
+    In another one they are left to an operator, who knows which versions run there.
+    """
+    async with _opened(settings, "users") as store:
+        is_new = not await store.query(Query.by_id(USERS, limit=1))
+    applied = pending = 0
+    async with _process(settings) as process:
+        for runner in process.runners:
+            waiting = await runner.pending()
+            if waiting and is_new:
+                async for _ in runner.up(_WHO):
+                    pass
+                applied += len(waiting)
+            else:
+                pending += len(waiting)
+    if pending:
+        return f"{pending} are pending: `llmchat migrate up`, once every replica is of this version"
+    return f"{applied} applied" if applied else "none is pending"
+
+
 async def administrator(settings: Settings, initial: InitialSettings) -> str:
     """Opens an account for an administrator, or makes one of the account that is there.
 
@@ -72,7 +96,7 @@ async def administrator(settings: Settings, initial: InitialSettings) -> str:
         text = f"there is no account {initial.admin} yet, and LLMCHAT_ADMIN_PASSWORD gives none to open it with"
         raise Precondition(text, reason="PASSWORD_MISSING")
     async with _process(settings) as process:
-        token, _ = process.tokens.issue_user("operator", True, _TOKEN_LIFE)
+        token, _ = process.tokens.issue_user(_WHO, True, _TOKEN_LIFE)
         places = dict.fromkeys(SERVICES, process.server.address)
         async with Operator(places, token=token, tls=Tls.of(os.environ), timeout=_CALL) as operator:
             if record is not None:
@@ -91,6 +115,7 @@ Step = Callable[[Settings, InitialSettings], Awaitable[str]]
 STEPS: tuple[tuple[str, Step], ...] = (
     ("collections", collections),
     ("system documents", system_documents),
+    ("migrations", migrations),
     ("administrator", administrator),
 )
 
@@ -105,8 +130,10 @@ async def initialise(settings: Settings, initial: InitialSettings, tell: Callabl
     """
     if any(settings.store_of(service) == "memory://" for service in SERVICES):
         raise Invalid("memory:// keeps nothing: there is nothing to make ready")
+    # Of what a start does by itself about migrations, nothing: they are a step of their own.
+    own = settings.model_copy(update={"listen": "127.0.0.1:0", "metrics_listen": "", "migrate": "up"})
     for name, step in STEPS:
-        tell(f"{name}: {await step(settings, initial)}")
+        tell(f"{name}: {await step(own, initial)}")
 
 
 async def _begun_with(settings: Settings) -> dict[str, Contents]:
@@ -154,7 +181,7 @@ def _tell(line: str) -> None:
 def main() -> None:
     """Reads the settings; what fails is told in one line and ends with exit code 1."""
     with failing_in_one_line():
-        settings = Settings().model_copy(update={"listen": "127.0.0.1:0", "metrics_listen": ""})
+        settings = Settings()
         configure_logging("WARNING", settings.log_format)
         asyncio.run(initialise(settings, InitialSettings(), _tell))
 

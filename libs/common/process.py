@@ -326,6 +326,11 @@ class Process:
             with suppress(asyncio.CancelledError):
                 await task
 
+    @property
+    def runners(self) -> list[Runner]:
+        """What runs the migrations of each service that is served here."""
+        return self._migrations.runners
+
     async def require_migrated(self) -> None:
         """Returns where the process may start with what is pending.
 
