@@ -111,9 +111,11 @@ class FirestoreCalls:
         if fate is Fate.ABORTED:
             raise Refused(StatusCode.ABORTED, "the stand-in aborted the commit")
         if fate is Fate.LOST:
+            await self._faults.meanwhile()
             raise Refused(StatusCode.UNAVAILABLE, "the stand-in lost the request")
         results, moment = self._database(asked.database).commit(asked.writes, asked.transaction)
         if fate is Fate.DROPPED:
+            await self._faults.meanwhile()
             raise Refused(StatusCode.UNAVAILABLE, "the stand-in dropped the answer")
         return CommitResponse(write_results=results, commit_time=timestamp(moment))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from collections.abc import Awaitable, Callable
 from enum import Enum
 
 
@@ -16,6 +17,10 @@ class Fate(Enum):
     ABORTED = "refused, as if it had met another"
 
 
+async def nothing() -> None:
+    """Nothing happens."""
+
+
 class Faults:
     """The fates of the next commits, in turn; of those after them by chance, from a seed.
 
@@ -23,12 +28,14 @@ class Faults:
         coming: The next ones.
         aborting: How likely it is that a commit is aborted.
         dropping: How likely it is that the answer to one is dropped.
+        meanwhile: What happens before whoever sent a commit hears that it was lost or its answer dropped.
     """
 
     def __init__(self, *, aborting: float = 0.0, dropping: float = 0.0, seed: int = 0) -> None:
         self.coming: deque[Fate] = deque()
         self.aborting = aborting
         self.dropping = dropping
+        self.meanwhile: Callable[[], Awaitable[None]] = nothing
         self._random = random.Random(seed)  # noqa: S311 # the same in every run
 
     def next(self) -> Fate:

@@ -61,8 +61,9 @@ def _condition(service: str, collection: str, spec: CollectionSpec[Any], owner: 
     return f"({named} && resource.data.{path} == request.auth.uid)"
 
 
-def _json_names(descriptor: Descriptor, path: str) -> Iterator[str]:
+def _json_names(holder: Descriptor | None, path: str) -> Iterator[str]:
     for name in path.split("."):
-        field = descriptor.fields_by_name[name]
-        descriptor = field.message_type
-        yield field.json_name
+        if holder is not None:
+            field = holder.fields_by_name[name]
+            holder = field.message_type
+            yield field.json_name
