@@ -29,6 +29,7 @@ from libs.common.store.open import open_engine
 from libs.common.store.port import CollectionSpec, Query, Store
 from services.__main__ import EMBEDDED
 from services.catalog.collections import MODELS
+from services.firebase_rules import deploy
 from services.initial_settings import InitialSettings
 from services.operations.collections import SYSTEM_CONFIG
 from services.owned import held_by
@@ -40,6 +41,12 @@ _TOKEN_LIFE = 600
 _CALL = 30.0
 # Who did it, as migrations keep it.
 _WHO = "operator"
+
+
+async def rules(settings: Settings, initial: InitialSettings) -> str:
+    """Puts the rules in place without which a Realtime Database is no store."""
+    databases = await deploy({service: settings.store_of(service) for service in SERVICES})
+    return f"those of {len(databases)} databases are in place" if databases else "none are needed"
 
 
 async def collections(settings: Settings, initial: InitialSettings) -> str:
@@ -113,6 +120,7 @@ Step = Callable[[Settings, InitialSettings], Awaitable[str]]
 
 # In this order, each resting on those before it.
 STEPS: tuple[tuple[str, Step], ...] = (
+    ("rules", rules),
     ("collections", collections),
     ("system documents", system_documents),
     ("migrations", migrations),
