@@ -24,6 +24,8 @@ def configure_logging(level: str, format: Literal["text", "json"]) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # gRPC's own debugging says several lines per call of what is not ours.
     logging.getLogger("grpc").setLevel(logging.WARNING)
+    # urllib3 warns of each attempt that it repeats, with the whole URL, which names documents.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
 
 
 class JsonLines(logging.Formatter):

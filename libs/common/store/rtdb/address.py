@@ -32,7 +32,10 @@ class Address:
         Raises:
             Invalid: it is malformed.
         """
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise Invalid("a Realtime Database's URL is rtdb://HOST/PATH, with a host") from None
         options = dict(parse_qsl(parts.query, keep_blank_values=True))
         namespace, timeout = options.pop("ns", ""), options.pop("timeout", str(_TIMEOUT))
         path = keys_of(unquote(parts.path))
