@@ -154,7 +154,10 @@ class Runner:
     async def _apply(self, lock: Lock, one: NumberedMigration, by: str) -> AsyncIterator[MigrationRecord]:
         totals = [await self._documents.store.count(Query.by_id(part.spec)) for part in one.migration.parts]
         record = await self._documents.find(MIGRATIONS, one.id)
-        if record is not None and record.state == records.ROLLING_BACK:
+        if record is not None and record.state in (records.ROLLING_BACK, records.FAILED):
+            # What is half rolled back is neither: that is seen to an end before anything else.
+            error = "" if record.state == records.FAILED else record.error
+            yield await self._unit(lock, partial(records.turn_back, one, by, error))
             async for record in self._roll_back(lock, one):
                 yield record
             if record.state == records.FAILED:
