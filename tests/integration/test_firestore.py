@@ -14,6 +14,8 @@ from llmchat.store.v1.journal_pb2 import JournalEntry
 from llmchat.store.v1.lease_pb2 import Lease
 
 from libs.common.errors import Conflict, Invalid, Unavailable
+from libs.common.store.firestore.deploying import deploy_indexes
+from libs.common.store.firestore.indexes import firestore_indexes
 from libs.common.store.firestore.store import FirestoreStore
 from libs.common.store.port import CollectionSpec, Cursor, Delete, Index, Put, Query, Store, Write
 from tests.conformance.specimens import LEASES, NOTES, SPECS, THREADS, put, thread
@@ -311,7 +313,34 @@ async def test_an_index_that_is_declared_later_holds_what_was_there(opening: Ope
     assert {stored.revision for stored in found} == {1}
 
 
-async def test_a_database_that_does_not_answer_is_unavailable(stand_in: StandInFirestore) -> None:
+async def test_indexes_are_deployed_once(stand_in: StandInFirestore) -> None:
+    for _ in range(2):
+        await deploy_indexes(url_of(stand_in), {"test": SPECS})
+        declared = stand_in.database("projects/test/databases/(default)").declared
+        made = sum(len(indexes) for indexes in declared.composites.values())
+        exempt = {collection: set(fields) for collection, fields in declared.exceptions.items()}
+        assert made == len(firestore_indexes({"test": SPECS})["indexes"])
+        assert exempt["test.threads"] == {("stored",), ("index",), ("index", "title")}
+        assert exempt["test.journal"] == {("stored",)}
+
+
+async def test_a_store_opens_on_what_the_generated_file_declares_and_adds_nothing() -> None:
+    async with serve_firestore(indexes=firestore_indexes({"test": SPECS})) as stand_in:
+        declared = stand_in.database("projects/test/databases/(default)").declared
+        before = {name: list(indexes) for name, indexes in declared.composites.items()}
+        store = await FirestoreStore.open(url_of(stand_in), "test", SPECS)
+        assert {name: indexes for name, indexes in declared.composites.items() if indexes} == before
+        await store.close()
+
+
+async def test_without_its_index_a_query_says_what_is_missing(stand_in: StandInFirestore, opening: Open) -> None:
+    store = await opening()
+    stand_in.database("projects/test/databases/(default)").declared.composites.clear()
+    with pytest.raises(Unavailable, match="llmchat rules"):
+        await store.query(Query.where(THREADS, order="total_messages", user_id="u"))
+
+
+async def test_a_database_that_does_not_answer_is_unavailable() -> None:
     with pytest.raises(Unavailable, match="firestore://test"):
         await FirestoreStore.open("firestore://test/?emulator=127.0.0.1:1", "test", SPECS)
 

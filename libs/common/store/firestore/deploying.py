@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 from google.api_core import exceptions
@@ -20,8 +20,9 @@ from libs.common.store.firestore.indexes import Json, firestore_indexes
 from libs.common.store.firestore.pausing import pauses
 from libs.common.store.port import CollectionSpec
 
-_TIMEOUT = 30.0  # seconds, of each call
+_TIMEOUT = 30.0  # seconds, of each call, and in which it is made again
 _PATIENCE = 900.0  # seconds until new indexes must be ready
+_LATER = (exceptions.ResourceExhausted, exceptions.Aborted, exceptions.ServiceUnavailable)
 _OVERRIDDEN = "indexConfig.usesAncestorConfig:false"
 _MISSING = "indexes are missing or not ready: deploy those that `llmchat rules` makes"
 
@@ -75,7 +76,7 @@ class _Deploying:
         """Makes the collection's composite indexes, and waits until they are ready."""
         wanted = {_key(index["fields"]): index for index in indexes}
         for pause in pauses(_PATIENCE):
-            pages = await self._calls.list_indexes({"parent": self._group(collection)}, **self._options)
+            pages = await self._asked(self._calls.list_indexes, {"parent": self._group(collection)})
             there = {_key([_json(field) for field in index.fields]): index.state async for index in pages}
             for key in wanted.keys() - there.keys():
                 await self._make(collection, wanted[key])
@@ -88,7 +89,7 @@ class _Deploying:
         fields = [_field(**field) for field in index["fields"]]
         made = Index(query_scope=Index.QueryScope.COLLECTION, fields=fields)
         try:
-            await self._calls.create_index({"parent": self._group(collection), "index": made}, **self._options)
+            await self._asked(self._calls.create_index, {"parent": self._group(collection), "index": made})
         except exceptions.AlreadyExists:
             # Another process opens the same.
             return
@@ -98,7 +99,7 @@ class _Deploying:
         asked = {"parent": self._group(collection), "filter": _OVERRIDDEN}
         there = {
             field.name.rpartition("/")[2]: {_key([_json(one) for one in index.fields]) for index in _indexes(field)}
-            async for field in await self._calls.list_fields(asked, **self._options)
+            async for field in await self._asked(self._calls.list_fields, asked)
         }
         for override in overrides:
             path = override["fieldPath"]
@@ -108,7 +109,19 @@ class _Deploying:
                 field = Field(
                     name=f"{self._group(collection)}/fields/{path}", index_config=Field.IndexConfig(indexes=indexes)
                 )
-                await self._calls.update_field({"field": field}, **self._options)
+                await self._asked(self._calls.update_field, {"field": field})
+
+    async def _asked(self, call: Callable[..., Awaitable[Any]], request: dict[str, Any]) -> Any:
+        """The answer, asked for again while Firestore has too much to do: it takes few such calls at once."""
+        waits = pauses(_TIMEOUT)
+        while True:
+            try:
+                return await call(request, **self._options)
+            except _LATER:
+                pause = next(waits, None)
+                if pause is None:
+                    raise
+            await asyncio.sleep(pause)
 
     def _group(self, collection: str) -> str:
         return f"{self._address.name}/collectionGroups/{collection}"
