@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -104,7 +103,7 @@ class RedisCommands:
         """Keeps the connection, until cancelled."""
         while True:
             try:
-                async with self._connected() as connection:
+                async with self._address.connected(_CONNECT) as connection:
                     await self._serve(connection)
             except Exception as error:
                 self._went_away(error)
@@ -112,17 +111,6 @@ class RedisCommands:
                 self._is_up = False
                 self._drop()
             await asyncio.sleep(random.uniform(_PAUSE / 2, _PAUSE))  # noqa: S311 # not all processes at once
-
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[Connection]:
-        # A bare connection, as the bus has: redis-py's clients connect again and repeat commands by themselves.
-        connection = self._address.connection()
-        try:
-            async with asyncio.timeout(_CONNECT):
-                await connection.connect()  # type: ignore[no-untyped-call] # the one method without types
-            yield connection
-        finally:
-            await connection.disconnect(nowait=True)
 
     async def _serve(self, connection: Connection) -> None:
         while True:

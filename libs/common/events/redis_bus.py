@@ -133,7 +133,7 @@ class RedisBus:
             delay = min(2 * delay, _LONGEST_DELAY)
 
     async def _hold_connections(self) -> None:
-        async with self._connected() as publisher, self._connected() as subscriber:
+        async with self._address.connected(_CONNECT) as publisher, self._address.connected(_CONNECT) as subscriber:
             async with asyncio.timeout(_CONNECT):
                 await self._fence(publisher)
             self._outgoing.open()
@@ -149,17 +149,6 @@ class RedisBus:
             finally:
                 self._outgoing.close()
                 self._followers.disconnected()
-
-    @asynccontextmanager
-    async def _connected(self) -> AsyncIterator[Connection]:
-        # A bare connection: redis-py's PubSub connects and subscribes again by itself, and what was lost is not seen.
-        connection = self._address.connection()
-        try:
-            async with asyncio.timeout(_CONNECT):
-                await connection.connect()  # type: ignore[no-untyped-call] # the one method without types
-            yield connection
-        finally:
-            await connection.disconnect(nowait=True)
 
     async def _fence(self, publisher: Connection) -> None:
         """Ends the former publishing connection in Redis.
