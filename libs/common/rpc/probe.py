@@ -16,7 +16,7 @@ from libs.common.errors import Invalid
 from libs.common.rpc.tls import Tls
 
 # Seconds.
-_PATIENCE = 4.0
+_PATIENCE = 8.0
 
 
 def fault(environment: Mapping[str, str]) -> str:
