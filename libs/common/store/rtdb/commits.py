@@ -28,6 +28,7 @@ from libs.common.store.rtdb.nodes import NOW, Collection, Content, Version
 T = TypeVar("T")
 
 _REMEMBERED = 4096  # documents whose last version is kept in mind
+_WORDS = 32  # of a document at most, for it to be kept in mind
 _ATTEMPTS = 100
 _UNMOVED = 5  # refusals without a reason to be seen
 _PAUSE = 0.05  # seconds at most between two attempts
@@ -78,8 +79,9 @@ class Commits:
 
     def saw(self, collection: Collection[Any], id: str, node: Tree | None) -> None:
         """Keeps in mind what was read at a document's place, so that a commit need not ask."""
+        # To find a document's words costs more than most reads have use for.
         if not collection.has_text:
-            self._remember(collection, id, collection.version(node))
+            self._remember(collection.path(id), collection.version(node))
 
     async def commit(self, drafts: Sequence[Draft]) -> None:
         """All of them or none.
@@ -113,17 +115,13 @@ class Commits:
         values, asserts = _values(drafts, versions)
         id = secrets.token_hex(12)
         values[f"commits/{id}"] = {"at": NOW}
-        settled, self._settled = self._settled, []
-        values |= {f"commits/{former}": None for former in settled}
         try:
-            await self._client.update(values)
+            await self._send(values)
         except Refused:
-            self._settled += settled
             # It may be there all the same: the SDK sends an update again whose answer it missed, and that is refused.
             # One that asserts an absence might also come late, when the document is gone again: it is given up.
             is_applied = await _patiently(lambda: self._is_won(id) if asserts else self._is_there(id))
         except Unavailable as error:
-            self._settled += settled
             if not await _patiently(lambda: self._is_won(id)):
                 raise Unavailable(f"{error.text}; nothing was stored") from None
             is_applied = True
@@ -135,10 +133,18 @@ class Commits:
 
     async def forget_settled(self) -> None:
         """Takes the marks of this process's commits away, if the database answers."""
-        settled, self._settled = self._settled, []
-        if settled:
+        if self._settled:
             with suppress(Unavailable, Refused):
-                await self._client.update({f"commits/{id}": None for id in settled})
+                await self._send({})
+
+    async def _send(self, values: Tree) -> None:
+        """Puts the values, and takes the marks away of commits that are settled."""
+        settled, self._settled = self._settled, []
+        try:
+            await self._client.update(values | {f"commits/{id}": None for id in settled})
+        except BaseException:
+            self._settled += settled
+            raise
 
     def _expected(self, drafts: Sequence[Draft]) -> list[Version] | None:
         """The versions that the writes should meet; None where one has to look."""
@@ -164,18 +170,17 @@ class Commits:
     def _keep(self, drafts: Sequence[Draft], versions: Sequence[Version]) -> None:
         for draft, version in zip(drafts, versions, strict=True):
             if draft.content is not None:
-                after = Version(version.rev + 1, draft.revision or version.revision + 1, draft.content.keys)
-                self._remember(draft.collection, draft.write.id, after)
+                content, revision = draft.content, draft.revision or version.revision + 1
+                self._remember(draft.path, Version(version.rev + 1, revision, content.keys, content.words))
             elif version.revision:
-                self._remember(draft.collection, draft.write.id, Version(version.rev + 1))
+                self._remember(draft.path, Version(version.rev + 1))
 
-    def _remember(self, collection: Collection[Any], id: str, version: Version) -> None:
-        # With their words documents would fill the memory: those are read again.
-        if not collection.has_text:
-            self._versions[path := collection.path(id)] = version
-            self._versions.move_to_end(path)
-            if len(self._versions) > _REMEMBERED:
-                self._versions.popitem(last=False)
+    def _remember(self, path: str, version: Version) -> None:
+        self._versions.pop(path, None)
+        if len(version.words) <= _WORDS:
+            self._versions[path] = version
+        if len(self._versions) > _REMEMBERED:
+            self._versions.popitem(last=False)
 
     async def _is_won(self, id: str) -> bool:
         """Whether the commit is there; if not, it is given up and cannot come any more."""
