@@ -13,6 +13,7 @@ from urllib.parse import quote
 from asyncmy import errors
 from asyncmy.connection import connect
 
+from tests.engines import containers
 from tests.engines.engine import Engine, Served
 from tests.engines.sql_server import SqlServer, own_folder, ports
 
@@ -105,4 +106,4 @@ def _missing() -> str:
     return "" if _program() else "no mariadbd or mysqld on the PATH"
 
 
-MYSQL = Engine("mysql", "LLMCHAT_TEST_MYSQL_URL", _missing, _serve)
+MYSQL = Engine("mysql", "LLMCHAT_TEST_MYSQL_URL", _missing, _serve, container=containers.MARIADB)

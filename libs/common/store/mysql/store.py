@@ -66,8 +66,8 @@ class MysqlStore(ServedStore):
         for attempt in (1, 2):
             try:
                 async with self._connections.connection() as connection, asyncio.timeout(self._patience):
-                    (rows,) = await run(connection, statement)
-                    return list(rows)
+                    results = await run(connection, statement)
+                    return list(next(filter(None, results), ()))  # of several, all but one have no rows
             except (*FAILURES, TimeoutError) as error:
                 # A connection that was lost is no reason to fail a read; the next one is another.
                 lost = code(error) not in _FROM_SERVER and not isinstance(error, TimeoutError)

@@ -18,7 +18,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from libs.common.store.port import CollectionSpec
+from libs.common.store.port import CollectionSpec, Index
 from libs.common.store.sql.dialect import Dialect, Keys
 from libs.common.store.sql.keyed import KeyedTable
 from libs.common.store.sql.plan import Changes, There
@@ -49,6 +49,8 @@ _KEYS = Keys(
 
 class Table(KeyedTable):
     """The statements of one collection."""
+
+    asks_first = True
 
     def __init__(self, spec: CollectionSpec[Message], database: str) -> None:
         """Prepares the statements.
@@ -84,6 +86,19 @@ class Table(KeyedTable):
         """By plain name: the definition of the columns that the server makes."""
         made = f"VARBINARY({_KEY_LENGTH}) GENERATED ALWAYS AS (LEFT({{}}, {_KEY_LENGTH})) STORED"
         return {f"message.{path} key": made.format(self.column(path)) for path in self.texts}
+
+    def _exact(self, index: Index, descending: bool, after: bool) -> str:
+        """The server sorts by the first 1,024 bytes, if it is not told how long the texts are."""
+        longest = f"SELECT COALESCE(MAX(LENGTH({self.column(index.order)})), 0) + 1024 FROM {self.name}"
+        settings = "SET SESSION max_sort_length = {}, sort_buffer_size = {}"
+        return ";".join(
+            [
+                f"SET @longest = ({longest} WHERE {self._held(index)})",
+                settings.format("@longest", "GREATEST(@@GLOBAL.sort_buffer_size, 32 * @longest)"),
+                super()._exact(index, descending, after),
+                settings.format("DEFAULT", "DEFAULT"),
+            ]
+        )
 
     def locked(self, ids: Sequence[str]) -> str:
         """The statement that locks documents, in the order of their ids, and tells their revisions and digests."""

@@ -22,6 +22,7 @@ Connect = Callable[[], AbstractAsyncContextManager[AsyncConnection[Any]]]
 
 _ATTEMPTS = 10
 _RETRIED = ("40", "23505")  # deadlocks and serialization failures; an id that appeared, which fences leave to nobody
+_LOST = ("08", "57P")
 _OUTCOME_PAUSE = 0.1  # seconds between looks at what became of a transaction
 
 
@@ -53,13 +54,12 @@ class Commits:
                 return
             except (psycopg.Error, TimeoutError) as error:
                 code = (error.sqlstate if isinstance(error, psycopg.Error) else None) or ""
-                retried = code.startswith(_RETRIED)
-                if not retried and transaction.id is not None:
-                    if await self._is_committed(transaction.id):
+                if not code.startswith(_RETRIED):
+                    if transaction.id is not None and await self._is_committed(transaction.id):
                         return
-                    retried = attempt == 0
-                if not retried:
-                    raise self._unavailable(_told(error)) from error
+                    # Nothing was stored; where a connection was lost, the next one is another.
+                    if attempt > 0 or not was_lost(error):
+                        raise self._unavailable(told(error)) from error
             await asyncio.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311 (no secret)
         raise self._unavailable("commits are in each other's way")
 
@@ -120,7 +120,13 @@ class _Transaction:
             await connection.execute("COMMIT")
 
 
-def _told(error: Exception) -> str:
+def was_lost(error: Exception) -> bool:
+    """Whether a connection ended by itself, or by the server's end."""
+    return isinstance(error, psycopg.OperationalError) and (error.sqlstate or "08").startswith(_LOST)
+
+
+def told(error: Exception) -> str:
+    """What an error says."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, errors.QueryCanceled):

@@ -123,4 +123,5 @@ async def _check(connection: AsyncConnection[Any]) -> None:
     poll = select.poll()
     poll.register(connection.pgconn.socket, select.POLLIN)
     if connection.closed or poll.poll(0):
+        await connection.close()  # the pool replaces what is closed alone
         raise psycopg.OperationalError("the server has closed the connection")

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import psycopg
-from psycopg import errors
 
 from libs.common.store.port import CollectionSpec
-from libs.common.store.postgres.commits import Commits
+from libs.common.store.postgres.commits import Commits, told, was_lost
 from libs.common.store.postgres.connections import Connections
 from libs.common.store.postgres.schema import prepare
 from libs.common.store.postgres.tables import Table
@@ -54,7 +53,7 @@ class PostgresStore(ServedStore):
             try:
                 await prepare(connection, service, tables.values())
             except psycopg.Error as error:
-                raise address.unavailable(str(error), retry_after=None) from error
+                raise address.unavailable(told(error), retry_after=None) from error
         await connections.open()
         return cls(address, connections, service, tables)
 
@@ -66,14 +65,10 @@ class PostgresStore(ServedStore):
                     return await cursor.fetchall()
             except (psycopg.DataError, OverflowError):
                 return []  # a text with NUL, or a number beyond 64 bits: nothing stored is equal to it
-            except errors.QueryCanceled as error:
-                raise self._address.unavailable("a statement took too long") from error
-            except TimeoutError as error:
-                raise self._address.unavailable("no answer in time") from error
-            except psycopg.Error as error:
+            except (psycopg.Error, TimeoutError) as error:
                 # A connection that was lost is no reason to fail a read; the next one is another.
-                if attempt == 2 or not isinstance(error, psycopg.OperationalError):
-                    raise self._address.unavailable(str(error)) from error
+                if attempt == 2 or not was_lost(error):
+                    raise self._address.unavailable(told(error)) from error
         raise self._address.unavailable("the connection was lost")
 
     async def _write(self, plan: Plan) -> None:

@@ -23,7 +23,12 @@ _MOST_TEXTS = 3  # in one index: their keys and an id are what the engines take 
 
 
 class KeyedTable(Table):
-    """The statements of one collection that read, and the values that its rows are written with."""
+    """The statements of one collection that read, and the values that its rows are written with.
+
+    `asks_first`: the statement in exact order has another before it that asks what the equalities hold.
+    """
+
+    asks_first = False
 
     def __init__(self, spec: CollectionSpec[Message], dialect: Dialect, keys: Keys, home: str = "") -> None:
         """Prepares the statements.
@@ -64,14 +69,18 @@ class KeyedTable(Table):
         index, after = query.index, query.after
         if index is None:
             return self._ranges[query.descending], (*self.id_range(query), query.limit)
-        values = self._held_values(query)
-        if after is None:
-            return self._statement(index, query, exactly), (*values, query.limit)
-        value = self._given[index.order](after.value)
-        if index.order in self.texts and len(value) >= self.keys.length:
-            exactly = True
-        place = (value,) if self.dialect.pairs else (value, value)
-        return self._statement(index, query, exactly), (*values, *place, self.id_of(query), query.limit)
+        values = held = self._held_values(query)
+        if after is not None:
+            value = self._given[index.order](after.value)
+            exactly = exactly or (index.order in self.texts and len(value) >= self.keys.length)
+            place = (value,) if self.dialect.pairs else (value, value)
+            values = (*held, *place, self.id_of(query))
+        if exactly:
+            sql, before = self._exact(index, query.descending, after is not None), held if self.asks_first else ()
+            return sql, (*before, *values, query.limit)
+        shape = (index, query.descending, after is not None)
+        sql = self._queries.get(shape) or self._queries.setdefault(shape, self._query(*shape))
+        return sql, (*values, query.limit)
 
     def counted(self, query: Query[Any]) -> tuple[str, tuple[Any, ...]]:
         """The statement and parameters that count what a query's equalities or prefix hold."""
@@ -79,12 +88,8 @@ class KeyedTable(Table):
             return super().counted(query)
         return f"{self._count} WHERE {self._held(query.index)}", self._held_values(query)
 
-    def _statement(self, index: Index, query: Query[Any], exactly: bool) -> str:
-        descending, after = query.descending, query.after is not None
-        if exactly:
-            return self._ordered(index, descending, after, self.column(index.order), "")
-        shape = (index, descending, after)
-        return self._queries.get(shape) or self._queries.setdefault(shape, self._query(*shape))
+    def _exact(self, index: Index, descending: bool, after: bool) -> str:
+        return self._ordered(index, descending, after, self.column(index.order), "")
 
     def _query(self, index: Index, descending: bool, after: bool) -> str:
         unsure = ""
