@@ -91,7 +91,7 @@ def main() -> None:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, indent=2) + "\n"
+    return json.dumps(value, indent=1) + "\n"
 
 
 if __name__ == "__main__":
