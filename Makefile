@@ -20,11 +20,11 @@ PROTOS = $(shell find protos/llmchat protos/buf -name '*.proto' | LC_ALL=C sort)
 SERVICE_PROTOS = $(filter %_service.proto,$(PROTOS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test bench format lint lint-python lint-protos proto proto-drift clean npm-if-there
+.PHONY: help install run test test-containers bench format lint lint-python lint-protos proto proto-drift clean npm-if-there
 .SILENT: help clean proto proto-drift $(INSTALLED) $(BENCH_INSTALLED)
 
 help: ## Show these targets
-	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## Make .venv and install the project with its development tools
 
@@ -33,6 +33,10 @@ run: $(INSTALLED) ## Start the system and hold a conversation (scripted where th
 
 test: $(INSTALLED) npm-if-there ## Run all tests
 	$(PY) -m pytest -n auto $(ARGS)
+
+test-containers: $(INSTALLED) ## Run the tests that need a Docker engine: the image, the composition, engines in containers
+	$(PY) -m pytest tests/containers $(ARGS)
+	$(PY) -m pytest tests/conformance/test_store_commits.py -k "postgres or mysql" $(ARGS)
 
 bench: $(BENCH_INSTALLED) ## Measure against the baselines and print the ratios
 	$(PY) -m benchmarks $(ARGS)

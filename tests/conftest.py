@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from libs.client.redis_process import redis_serving
+from tests.engines.containers import REDIS
 from tests.engines.running import Engines, told
 
 # Tests call faster than people: those of limits set their own. Here, so that processes that tests start inherit it.
@@ -20,9 +21,15 @@ os.environ["LLMCHAT_HEALTH_INTERVAL"] = "0"
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def redis_url() -> AsyncIterator[str]:
-    """A real Redis: the one at `LLMCHAT_TEST_REDIS_URL`, or one of this machine, for this test process alone."""
+    """A real Redis: the one at `LLMCHAT_TEST_REDIS_URL`, or for this test process alone one in a container, or one of
+    this machine.
+    """
     if given := os.environ.get("LLMCHAT_TEST_REDIS_URL"):
         yield given
+        return
+    if not REDIS.missing():
+        with REDIS.serve() as served:
+            yield served.url
         return
     async with redis_serving() as redis:
         yield redis.url

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import psycopg
 
+from tests.engines import containers
 from tests.engines.engine import Engine, Served
 from tests.engines.sql_server import SqlServer, own_folder, ports
 
@@ -86,4 +87,4 @@ def _missing() -> str:
     return "" if _program("postgres") and _program("initdb") else "no postgres on the PATH or in /usr/lib/postgresql"
 
 
-POSTGRES = Engine("postgres", "LLMCHAT_TEST_POSTGRES_URL", _missing, _serve)
+POSTGRES = Engine("postgres", "LLMCHAT_TEST_POSTGRES_URL", _missing, _serve, container=containers.POSTGRES)
