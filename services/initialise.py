@@ -11,7 +11,8 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from llmchat.users.stored.v1.user_pb2 import UserRecord
@@ -42,86 +43,90 @@ _CALL = 30.0
 # Who did it, as migrations keep it.
 _WHO = "operator"
 
-
-async def rules(settings: Settings, initial: InitialSettings) -> str:
-    """Puts the rules in place without which a Realtime Database is no store."""
-    databases = await deploy({service: settings.store_of(service) for service in SERVICES})
-    return f"those of {len(databases)} databases are in place" if databases else "none are needed"
+# What services begin with by themselves.
+_SYSTEM_DOCUMENTS: dict[str, CollectionSpec[Any]] = {"operations": SYSTEM_CONFIG, "catalog": MODELS}
 
 
-async def collections(settings: Settings, initial: InitialSettings) -> str:
-    """Opens the store of each service, which makes the tables and indexes that are missing."""
-    for service in SERVICES:
-        async with _opened(settings, service) as store:
-            await store.ping()
-    return f"{sum(len(held_by(service)) for service in SERVICES)} of {len(SERVICES)} services are there"
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What there was before: documents of the system, any account at all, and that of the administrator to be."""
+
+    system_documents: dict[str, Contents]
+    has_accounts: bool
+    account: UserRecord | None
 
 
-async def system_documents(settings: Settings, initial: InitialSettings) -> str:
-    """Has the services write what each of them begins with: the system's configuration and the catalog."""
-    before = await _begun_with(settings)
-    async with _process(settings):
-        pass
-    after = await _begun_with(settings)
-    return ", ".join(_told(name, before[name], after[name]) for name in after)
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """One that is being made ready, by a process that serves all of its services."""
+
+    settings: Settings
+    initial: InitialSettings
+    found: Found
+    process: Process
 
 
-async def migrations(settings: Settings, initial: InitialSettings) -> str:
+async def system_documents(made: Installation) -> str:
+    """The process has written them as it began: the system's configuration and the catalog."""
+    told = []
+    for service, spec in _SYSTEM_DOCUMENTS.items():
+        before = made.found.system_documents[spec.name]
+        async with _opened(made.settings, service) as store:
+            after = await contents(store, spec)
+        if after == before:
+            told.append(f"{spec.name} was there ({before.documents})")
+        elif count := after.documents - before.documents:
+            told.append(f"{spec.name} {count} made, {before.documents} were there")
+        else:
+            told.append(f"{spec.name} brought up to date ({before.documents})")
+    return ", ".join(told)
+
+
+async def migrations(made: Installation) -> str:
     """Applies the migrations of an installation that nobody has an account in, where they have nothing to rewrite.
 
     In another one they are left to an operator, who knows which versions run there.
     """
-    async with _opened(settings, "users") as store:
-        is_new = not await store.query(Query.by_id(USERS, limit=1))
     applied = pending = 0
-    async with _process(settings) as process:
-        for runner in process.runners:
-            waiting = await runner.pending()
-            if waiting and is_new:
-                async for _ in runner.up(_WHO):
-                    pass
-                applied += len(waiting)
-            else:
-                pending += len(waiting)
+    for runner in made.process.runners:
+        waiting = await runner.pending()
+        if waiting and not made.found.has_accounts:
+            async for _ in runner.up(_WHO):
+                pass
+            applied += len(waiting)
+        else:
+            pending += len(waiting)
     if pending:
         return f"{pending} are pending: `llmchat migrate up`, once every replica is of this version"
     return f"{applied} applied" if applied else "none is pending"
 
 
-async def administrator(settings: Settings, initial: InitialSettings) -> str:
+async def administrator(made: Installation) -> str:
     """Opens an account for an administrator, or makes one of the account that is there.
 
     Raises:
         Precondition: there is no such account, and no password to open one with (reason PASSWORD_MISSING).
     """
-    if not initial.admin:
+    username, password, account = made.initial.admin, made.initial.admin_password, made.found.account
+    if not username:
         return "none was named; whoever holds the secret key is one: `llmchat admin role` makes others"
-    record = await _account(settings, initial.admin)
-    if record is not None and record.is_admin:
-        return f"{initial.admin} was there"
-    if record is None and initial.admin_password is None:
-        text = f"there is no account {initial.admin} yet, and LLMCHAT_ADMIN_PASSWORD gives none to open it with"
-        raise Precondition(text, reason="PASSWORD_MISSING")
-    async with _process(settings) as process:
-        token, _ = process.tokens.issue_user(_WHO, True, _TOKEN_LIFE)
-        places = dict.fromkeys(SERVICES, process.server.address)
-        async with Operator(places, token=token, tls=Tls.of(os.environ), timeout=_CALL) as operator:
-            if record is not None:
-                await operator.set_role(record.id, USER_ROLE_ADMIN)
-                return f"{initial.admin} had an account and is an administrator now"
-            password = initial.admin_password.get_secret_value() if initial.admin_password else ""
-            name = initial.admin.partition("@")[0]
-            user = await operator.open_account(initial.admin, name, password)
-            await operator.set_role(user.id, USER_ROLE_ADMIN)
-            return f"{initial.admin} was made"
+    if account is not None and account.is_admin:
+        return f"{username} was there"
+    async with _operating(made.process) as operator:
+        if account is not None:
+            await operator.set_role(account.id, USER_ROLE_ADMIN)
+            return f"{username} had an account and is an administrator now"
+        if password is None:
+            text = f"there is no account {username} yet, and LLMCHAT_ADMIN_PASSWORD gives none to open it with"
+            raise Precondition(text, reason="PASSWORD_MISSING")
+        name = username.partition("@")[0]
+        user = await operator.open_account(username, name, password.get_secret_value())
+        await operator.set_role(user.id, USER_ROLE_ADMIN)
+        return f"{username} was made"
 
 
-Step = Callable[[Settings, InitialSettings], Awaitable[str]]
-
-# In this order, each resting on those before it.
-STEPS: tuple[tuple[str, Step], ...] = (
-    ("rules", rules),
-    ("collections", collections),
+# In this order, once the stores are open and the process serves.
+STEPS: tuple[tuple[str, Callable[[Installation], Awaitable[str]]], ...] = (
     ("system documents", system_documents),
     ("migrations", migrations),
     ("administrator", administrator),
@@ -136,36 +141,40 @@ async def initialise(settings: Settings, initial: InitialSettings, tell: Callabl
         Precondition: as `administrator`.
         Unavailable: an engine cannot be reached, or the data folder is in use.
     """
-    if any(settings.store_of(service) == "memory://" for service in SERVICES):
+    stores = {service: settings.store_of(service) for service in SERVICES}
+    if "memory://" in stores.values():
         raise Invalid("memory:// keeps nothing: there is nothing to make ready")
+    # Without its rules a Realtime Database is no store.
+    databases = await deploy(stores)
+    tell(f"rules: {f'those of {len(databases)} databases are in place' if databases else 'none are needed'}")
+    found = await _look(settings, initial)
+    tell(f"collections: {sum(len(held_by(service)) for service in SERVICES)} of {len(SERVICES)} services are there")
     # Of what a start does by itself about migrations, nothing: they are a step of their own.
     own = settings.model_copy(update={"listen": "127.0.0.1:0", "metrics_listen": "", "migrate": "up"})
-    for name, step in STEPS:
-        tell(f"{name}: {await step(own, initial)}")
+    async with open_process(own, EMBEDDED, works=False) as process:
+        for name, step in STEPS:
+            tell(f"{name}: {await step(Installation(settings, initial, found, process))}")
 
 
-async def _begun_with(settings: Settings) -> dict[str, Contents]:
-    begun_with: dict[str, CollectionSpec[Any]] = {"operations": SYSTEM_CONFIG, "catalog": MODELS}
-    found = {}
-    for service, spec in begun_with.items():
+async def _look(settings: Settings, initial: InitialSettings) -> Found:
+    """Opens the store of each service, which makes the tables and indexes that are missing."""
+    system: dict[str, Contents] = {}
+    has_accounts, account = False, None
+    for service in SERVICES:
         async with _opened(settings, service) as store:
-            found[spec.name] = await contents(store, spec)
-    return found
+            if service in _SYSTEM_DOCUMENTS:
+                spec = _SYSTEM_DOCUMENTS[service]
+                system[spec.name] = await contents(store, spec)
+            elif service == "users":
+                has_accounts = bool(await store.query(Query.by_id(USERS, limit=1)))
+                account = await _account(store, initial.admin)
+    return Found(system, has_accounts, account)
 
 
-def _told(name: str, before: Contents, after: Contents) -> str:
-    if before == after:
-        return f"{name} was there ({before.documents})"
-    if made := after.documents - before.documents:
-        return f"{name} {made} made" + (f", {before.documents} were there" if before.documents else "")
-    return f"{name} brought up to date ({before.documents})"
-
-
-async def _account(settings: Settings, username: str) -> UserRecord | None:
-    async with _opened(settings, "users") as store:
-        name = await store.get(USERNAMES, username_id(username))
-        record = await store.get(USERS, name.message.user_id) if name is not None else None
-        return record.message if record is not None else None
+async def _account(store: Store, username: str) -> UserRecord | None:
+    name = await store.get(USERNAMES, username_id(username))
+    record = await store.get(USERS, name.message.user_id) if name is not None else None
+    return record.message if record is not None else None
 
 
 @asynccontextmanager
@@ -177,8 +186,12 @@ async def _opened(settings: Settings, service: str) -> AsyncIterator[Store]:
         await store.close()
 
 
-def _process(settings: Settings) -> AbstractAsyncContextManager[Process]:
-    return open_process(settings, EMBEDDED, works=False)
+@asynccontextmanager
+async def _operating(process: Process) -> AsyncIterator[Operator]:
+    token, _ = process.tokens.issue_user(_WHO, True, _TOKEN_LIFE)
+    places = dict.fromkeys(SERVICES, process.server.address)
+    async with Operator(places, token=token, tls=Tls.of(os.environ), timeout=_CALL) as operator:
+        yield operator
 
 
 def _tell(line: str) -> None:

@@ -37,7 +37,7 @@ async def all_contents(folder: Path) -> dict[str, Contents]:
 async def test_a_new_installation_has_all_that_a_house_begins_with(tmp_path: Path) -> None:
     made = init(tmp_path / "data")
     assert made.returncode == 0, made.stderr
-    assert "system_config 1 made, models_config 15 made" in made.stdout
+    assert "system_config 1 made, 0 were there, models_config 15 made, 0 were there" in made.stdout
     assert "administrator: none was named" in made.stdout
     assert "migrations: 2 applied" in made.stdout
     before = await all_contents(tmp_path / "data")
