@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import appending, cascades, delivery, followers, growth, rpc, tokens, watchers
+from benchmarks import appending, cascades, delivery, engines, followers, growth, rpc, tokens, watchers
 from benchmarks.machine import describe_machine
 from benchmarks.options import Options
 from benchmarks.report import Report
@@ -19,6 +19,7 @@ _BENCHMARKS = {
     "delivery": delivery.measure,
     "cascades": cascades.measure,
     "appending": appending.measure,
+    "engines": engines.measure,
 }
 
 

@@ -15,13 +15,15 @@ from asyncmy.connection import connect
 
 from tests.engines import containers
 from tests.engines.engine import Engine, Served
-from tests.engines.sql_server import SqlServer, own_folder, ports
+from tests.engines.sql_server import SqlServer, flushes, own_folder, ports
 
 _USER = "llmchat"
 
 
 class MysqlServer(SqlServer):
-    """A server of its own. It flushes to the disk once a second, which is enough for the death of a process."""
+    """A server of its own. It flushes to the disk once a second, which is enough for the death of a process; see
+    `flushes`.
+    """
 
     @property
     def url(self) -> str:
@@ -38,7 +40,7 @@ class MysqlServer(SqlServer):
             "pid-file": "pid",
             "init-file": str(self.folder / "users.sql"),
             "max-connections": "300",
-            "innodb-flush-log-at-trx-commit": "2",
+            "innodb-flush-log-at-trx-commit": "1" if flushes() else "2",
             "innodb-buffer-pool-size": "64M",
             "performance-schema": "OFF",
         }

@@ -12,11 +12,11 @@ import psycopg
 
 from tests.engines import containers
 from tests.engines.engine import Engine, Served
-from tests.engines.sql_server import SqlServer, own_folder, ports
+from tests.engines.sql_server import SqlServer, flushes, own_folder, ports
 
 
 class PostgresServer(SqlServer):
-    """A cluster of its own. It does not flush to the disk, which the death of a process does not need."""
+    """A cluster of its own. It does not flush, which the death of a process does not need; see `flushes`."""
 
     @property
     def url(self) -> str:
@@ -30,7 +30,7 @@ class PostgresServer(SqlServer):
             "port": str(self.port),
             "unix_socket_directories": "",
             "max_connections": "300",
-            "fsync": "off",
+            "fsync": "on" if flushes() else "off",
             "shared_buffers": "64MB",
         }
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]

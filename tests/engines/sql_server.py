@@ -96,6 +96,11 @@ class SqlServer(ABC):
             )
 
 
+def flushes() -> bool:
+    """Whether what is committed has to survive the loss of power: LLMCHAT_TEST_DURABLE, which measurements set."""
+    return bool(os.environ.get("LLMCHAT_TEST_DURABLE"))
+
+
 def ports() -> list[int]:
     """Some to try."""
     return random.sample(_PORTS, _PORTS_TRIED)
