@@ -14,7 +14,7 @@ import asyncio
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from itertools import groupby
 from typing import Any, cast
@@ -37,6 +37,8 @@ _DEADLOCK = 1213
 _DUPLICATE = 1062
 _FROM_SERVER = range(1000, 2000)  # what the server says; the driver's own numbers are beyond
 _FENCES = 4096
+_FENCES_NAME = "commit fences"
+_MARKS_NAME = "commit marks"
 _MARK_LIFE = 3600  # seconds
 _SWEPT = 1000  # commits between two looks for marks that are old
 _BEGIN = ("SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION")
@@ -50,12 +52,21 @@ class _Mark:
         self.is_sent = False
 
 
-def prepared(database: str) -> Iterator[str]:
-    """The statements that make what commits need besides the collections' tables."""
+async def prepare(connection: Connection, database: str, there: Container[str]) -> None:
+    """Makes what commits need besides the collections' tables; `there` are the tables that the database has.
+
+    Raises:
+        asyncmy.errors.MySQLError: as the server does.
+    """
     fences, marks = _fences(database), _marks(database)
-    yield f"CREATE TABLE IF NOT EXISTS {fences} (number INT NOT NULL PRIMARY KEY) ENGINE = InnoDB"
-    yield f"INSERT IGNORE INTO {fences} VALUES {', '.join(f'({number})' for number in range(_FENCES))}"
-    yield f"CREATE TABLE IF NOT EXISTS {marks} (id VARBINARY(16) NOT NULL PRIMARY KEY) ENGINE = InnoDB"
+    if _MARKS_NAME not in there:
+        await run(connection, f"CREATE TABLE {marks} (id VARBINARY(16) NOT NULL PRIMARY KEY) ENGINE = InnoDB")
+    if _FENCES_NAME not in there:
+        await run(connection, f"CREATE TABLE {fences} (number INT NOT NULL PRIMARY KEY) ENGINE = InnoDB")
+    [[(made,)]] = await run(connection, f"SELECT COUNT(*) FROM {fences}")
+    if made < _FENCES:
+        numbers = ", ".join(f"({number})" for number in range(_FENCES))
+        await run(connection, f"REPLACE INTO {fences} VALUES {numbers}")
 
 
 class Commits:
@@ -184,8 +195,8 @@ def _moment(seconds: float) -> bytes:
 
 
 def _fences(database: str) -> str:
-    return f"{DIALECT.quoted(database)}.{DIALECT.quoted('commit fences')}"
+    return f"{DIALECT.quoted(database)}.{DIALECT.quoted(_FENCES_NAME)}"
 
 
 def _marks(database: str) -> str:
-    return f"{DIALECT.quoted(database)}.{DIALECT.quoted('commit marks')}"
+    return f"{DIALECT.quoted(database)}.{DIALECT.quoted(_MARKS_NAME)}"

@@ -38,9 +38,8 @@ class Connections:
         if unknown := address.parameters.keys() - set(_PARAMETERS):
             raise Invalid(f"mysql:// URL: no parameters {sorted(unknown)}", reason="INVALID_STORE_URL")
         self._address = address
-        modes = "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO"
         settings = {
-            "sql_mode": f"'{modes}'",
+            "sql_mode": "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
             "innodb_lock_wait_timeout": max(1, int(address.patience)),
             "lock_wait_timeout": 60,
             "wait_timeout": _SILENCE,

@@ -9,7 +9,7 @@ its value, which tells the next one where to go on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -25,63 +25,73 @@ _PAGE = 500  # documents that are filled by one statement
 _PATIENCE = 60  # seconds: another process may be filling a new index
 
 
-async def prepare(connection: Connection, database: str, tables: Iterable[Table]) -> None:
+async def prepare(connection: Connection, database: str, tables: Sequence[Table]) -> None:
     """Makes the database, tables, columns and indexes that are missing, fills new columns, drops what is not declared.
 
     Raises:
         asyncmy.errors.MySQLError: as the server does.
         TimeoutError: another process does not end doing the same.
     """
-    name = literal(f"llmchat.{blake2b(database.encode(), digest_size=16).hexdigest()}")
-    [[(taken,)]] = await run(connection, f"SELECT GET_LOCK(CONVERT({name} USING utf8mb4), {_PATIENCE})")
+    lock = _text(f"llmchat.{blake2b(database.encode(), digest_size=16).hexdigest()}")
+    [[(taken,)]] = await run(connection, f"SELECT GET_LOCK({lock}, {_PATIENCE})")
     if not taken:
         raise TimeoutError
-    sql = f"SELECT 1 FROM information_schema.schemata WHERE schema_name = CONVERT({literal(database)} USING utf8mb4)"
-    if not (await run(connection, sql))[0]:
+    schemata = f"SELECT 1 FROM information_schema.schemata WHERE schema_name = {_text(database)}"
+    if not (await run(connection, schemata))[0]:
         await run(connection, f"CREATE DATABASE {DIALECT.quoted(database)}")
-    for statement in commits.prepared(database):
-        await run(connection, statement)
+    named = f"SELECT table_name FROM information_schema.tables WHERE table_schema = {_text(database)}"
+    there = {name for (name,) in (await run(connection, named))[0]}
+    await commits.prepare(connection, database, there)
     for table in tables:
-        await run(connection, table.create)
-        await _bring_up(connection, database, table)
+        name, words = table.spec.name, f"{table.spec.name}.words"
+        if table.postings is not None and words not in there:
+            await run(connection, table.create_words)
+        if name in there:
+            await _bring_up(connection, database, table)
+        else:
+            await run(connection, table.create)
+        if table.postings is None and words in there:
+            await run(connection, f"DROP TABLE {table.words}")
 
 
 async def _bring_up(connection: Connection, database: str, table: Table) -> None:
-    declared, keys, indexes = table.columns(), table.key_columns(), table.indexes()
-    place = (
-        f"table_schema = CONVERT({literal(database)} USING utf8mb4) "
-        f"AND table_name = CONVERT({literal(table.spec.name)} USING utf8mb4)"
-    )
+    """Brings a table that is there to what is declared: what is not any more goes, what is new comes and is filled."""
+    declared, keys, indexes = table.columns(), table.key_columns(), table.index_definitions()
+    place = f"table_schema = {_text(database)} AND table_name = {_text(table.spec.name)}"
     columns, named = await run(
         connection,
-        f"SELECT column_name, is_nullable, extra FROM information_schema.columns WHERE {place}",
+        f"SELECT column_name, is_nullable = 'YES' FROM information_schema.columns WHERE {place}",
         f"SELECT DISTINCT index_name FROM information_schema.statistics WHERE {place} AND index_name <> 'PRIMARY'",
     )
-    there = {name: (nullable == "YES", "GENERATED" in extra.upper()) for name, nullable, extra in columns}
-    for name in ("id", "revision", "body"):
-        del there[name]
+    is_empty = {name: bool(nullable) for name, nullable in columns if name not in ("id", "revision", "body")}
     indexed = {name for (name,) in named}
-    alter = f"ALTER TABLE {table.name}"
-    for name in indexed - indexes.keys():
-        await run(connection, f"{alter} DROP INDEX {table.quoted(name)}")
-    dropped = there.keys() - declared.keys() - keys.keys()
-    for name in sorted(dropped, key=lambda name: not there[name][1]):  # first what is made of others
-        await run(connection, f"{alter} DROP COLUMN {table.quoted(name)}")
-    for name in declared.keys() - there.keys():
-        await run(connection, f"{alter} ADD COLUMN {table.quoted(name)} {declared[name]} NULL")
-    unfilled = [name for name in declared if there.get(name, (True, False))[0]]
-    if table.postings is not None:
-        await run(connection, table.create_words)
-    elif any(name.startswith("words ") for name in dropped):
-        await run(connection, f"DROP TABLE IF EXISTS {table.words}")
+    dropped = is_empty.keys() - declared.keys() - keys.keys()
+    unfilled = [name for name in declared if is_empty.get(name, True)]
+    await _alter(connection, table, [f"DROP INDEX {table.quoted(name)}" for name in indexed - indexes.keys()])
+    # First what the server makes of others.
+    for ends in (True, False):
+        drops = [f"DROP COLUMN {table.quoted(name)}" for name in dropped if name.endswith(" key") is ends]
+        await _alter(connection, table, drops)
+    added = [name for name in unfilled if name not in is_empty]
+    await _alter(connection, table, [f"ADD COLUMN {table.quoted(name)} {declared[name]} NULL" for name in added])
     if unfilled:
         await _fill(connection, table)
-    for name in unfilled:
-        await run(connection, f"{alter} MODIFY COLUMN {table.quoted(name)} {declared[name]} NOT NULL")
-    for name in keys.keys() - there.keys():
-        await run(connection, f"{alter} ADD COLUMN {table.quoted(name)} {keys[name]}")
-    for name in indexes.keys() - indexed:
-        await run(connection, indexes[name])
+    await _alter(
+        connection,
+        table,
+        [f"MODIFY COLUMN {table.quoted(name)} {declared[name]} NOT NULL" for name in unfilled],
+    )
+    await _alter(
+        connection,
+        table,
+        [f"ADD COLUMN {table.quoted(name)} {keys[name]}" for name in keys if name not in is_empty]
+        + [f"ADD {definition}" for name, definition in indexes.items() if name not in indexed],
+    )
+
+
+async def _alter(connection: Connection, table: Table, changes: Sequence[str]) -> None:
+    if changes:
+        await run(connection, f"ALTER TABLE {table.name} {', '.join(changes)}")
 
 
 async def _fill(connection: Connection, table: Table) -> None:
@@ -97,3 +107,7 @@ async def _fill(connection: Connection, table: Table) -> None:
         for statement in [*(anew if table.postings else []), *table.written(refilled(table, read))]:
             await run(connection, statement)
         last = read[-1][0]
+
+
+def _text(value: str) -> str:
+    return f"CONVERT({literal(value)} USING utf8mb4)"

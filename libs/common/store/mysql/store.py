@@ -52,11 +52,12 @@ class MysqlStore(ServedStore):
         address = Address(url)
         connections = Connections(address)
         database = f"{address.database}_{service}"
-        tables = {spec.name: Table(spec, database) for spec in specs}
         async with connections.alone() as connection:
             try:
-                await prepare(connection, database, tables.values())
-                [[(largest,)]] = await run(connection, "SELECT @@max_allowed_packet")
+                [[(version, largest)]] = await run(connection, "SELECT VERSION(), @@max_allowed_packet")
+                is_mariadb = "mariadb" in version.lower()
+                tables = {spec.name: Table(spec, database, is_mariadb=is_mariadb) for spec in specs}
+                await prepare(connection, database, list(tables.values()))
             except (*FAILURES, TimeoutError) as error:
                 raise address.unavailable(told(error), retry_after=None) from error
         return cls(address, connections, database, tables, min(int(largest) - 2**10, _LARGEST))

@@ -22,6 +22,7 @@ from libs.common.store.port import CollectionSpec, Index
 from libs.common.store.sql.dialect import Dialect, Keys
 from libs.common.store.sql.keyed import KeyedTable
 from libs.common.store.sql.plan import Changes, There
+from libs.common.store.sql.table import short
 
 _KEY_LENGTH = 512  # bytes: three of them and an id of 1,024 are less than 3,072
 _LARGE = 2**20  # bytes of one statement, about: a larger one is split
@@ -52,27 +53,34 @@ class Table(KeyedTable):
 
     asks_first = True
 
-    def __init__(self, spec: CollectionSpec[Message], database: str) -> None:
-        """Prepares the statements.
+    def __init__(self, spec: CollectionSpec[Message], database: str, *, is_mariadb: bool) -> None:
+        """Prepares the statements. MySQL and MariaDB call the new values of a row differently.
 
         Raises:
             ValueError: as `KeyedTable`.
         """
         super().__init__(spec, DIALECT, _KEYS, DIALECT.quoted(database))
         names = [self.quoted(name) for name in self.names]
-        changes = ", ".join(f"{name} = VALUES({name})" for name in names[1:])
-        self._put = (f"INSERT INTO {self.name} ({', '.join(names)}) VALUES ", f" ON DUPLICATE KEY UPDATE {changes}")
+        new, of = ("", "VALUES({})") if is_mariadb else (" AS new", "new.{}")
+        changes = ", ".join(f"{name} = {of.format(name)}" for name in names[1:])
+        self._put = (
+            f"INSERT INTO {self.name} ({', '.join(names)}) VALUES ",
+            f"{new} ON DUPLICATE KEY UPDATE {changes}",
+        )
         digest = names[-1] if self.postings else "''"
         self._lock = (
             f"SELECT id, revision, {digest} FROM {self.name} FORCE INDEX (PRIMARY) WHERE id IN (",
             ") ORDER BY id FOR UPDATE",
         )
+        columns = [f"{self.quoted(name)} {kind} NOT NULL" for name, kind in self.columns().items()]
+        columns += [f"{self.quoted(name)} {definition}" for name, definition in self.key_columns().items()]
+        more = "".join(f", {part}" for part in [*columns, *self.index_definitions().values()])
         self.create = (
-            f"CREATE TABLE IF NOT EXISTS {self.name} (id VARBINARY(1024) NOT NULL PRIMARY KEY, "
-            "revision BIGINT NOT NULL, body LONGBLOB NOT NULL) ENGINE = InnoDB ROW_FORMAT = DYNAMIC"
+            f"CREATE TABLE {self.name} (id VARBINARY(1024) NOT NULL PRIMARY KEY, "
+            f"revision BIGINT NOT NULL, body LONGBLOB NOT NULL{more}) ENGINE = InnoDB ROW_FORMAT = DYNAMIC"
         )
         self.create_words = (
-            f"CREATE TABLE IF NOT EXISTS {self.words} (whose VARBINARY(16) NOT NULL, word VARBINARY(256) NOT NULL, "
+            f"CREATE TABLE {self.words} (whose VARBINARY(16) NOT NULL, word VARBINARY(256) NOT NULL, "
             "id VARBINARY(1024) NOT NULL, weight DOUBLE NOT NULL, PRIMARY KEY (whose, word, id), KEY (id)) "
             "ENGINE = InnoDB ROW_FORMAT = DYNAMIC"
         )
@@ -86,6 +94,14 @@ class Table(KeyedTable):
         """By plain name: the definition of the columns that the server makes."""
         made = f"VARBINARY({_KEY_LENGTH}) GENERATED ALWAYS AS (LEFT({{}}, {_KEY_LENGTH})) STORED"
         return {f"message.{path} key": made.format(self.column(path)) for path in self.texts}
+
+    def index_definitions(self) -> dict[str, str]:
+        """By plain name: each index as a table's definition has it."""
+        definitions = {}
+        for index in self.spec.indexes:
+            name = short(",".join(index.fields), DIALECT.longest_name)
+            definitions[name] = f"INDEX {self.quoted(name)} ({', '.join([*map(self.key, index.fields), 'id'])})"
+        return definitions
 
     def _exact(self, index: Index, descending: bool, after: bool) -> str:
         """The server sorts by the first 1,024 bytes, if it is not told how long the texts are."""
