@@ -29,7 +29,7 @@ from libs.client.redis_process import redis_serving
 from libs.common.crypto.keys import KeyRing, SecretKey
 from libs.common.crypto.tokens import Tokens
 from libs.common.logs import configure_logging
-from libs.common.process import open_process
+from libs.common.opening import open_process
 from libs.common.settings import SERVICES, Settings, address_setting
 from services.__main__ import EMBEDDED
 from services.messages.providers.echo import EchoProvider

@@ -32,7 +32,8 @@ from libs.common.access.initial_limits import SEEDS
 from libs.common.crypto.keys import KeyRing, SecretKey
 from libs.common.crypto.tokens import Tokens
 from libs.common.logs import configure_logging
-from libs.common.process import Process, open_process
+from libs.common.opening import open_process
+from libs.common.process import Process
 from libs.common.settings import Settings
 from services.__main__ import EMBEDDED
 from services.messages.chunks import MAX_CHUNK_TOKENS

@@ -22,7 +22,8 @@ from libs.client.operator import Operator
 from libs.common.errors import Invalid, Precondition
 from libs.common.logs import configure_logging
 from libs.common.main import failing_in_one_line
-from libs.common.process import Process, open_process
+from libs.common.opening import open_process
+from libs.common.process import Process
 from libs.common.rpc.tls import Tls
 from libs.common.settings import SERVICES, Settings
 from libs.common.store.copying import Contents, contents

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from libs.common.errors import DomainError
 from libs.common.logs import configure_logging
-from libs.common.process import Bootstrap, open_process
+from libs.common.opening import open_process
+from libs.common.process import Bootstrap
 from libs.common.settings import Settings
 
 _log = logging.getLogger(__name__)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from llmchat.access.v1.access_service_pb2_grpc import AccessServiceStub
@@ -19,7 +17,6 @@ from llmchat.integrity.v1.integrity_service_pb2 import DESCRIPTOR as INTEGRITY_D
 from llmchat.migrations.v1.migrations_service_pb2 import DESCRIPTOR as MIGRATIONS_DESCRIPTOR
 from llmchat.operations.v1.operations_service_pb2_grpc import OperationsServiceStub
 from llmchat.personal_data.v1.personal_data_service_pb2 import DESCRIPTOR as PERSONAL_DATA_DESCRIPTOR
-from ulid import ULID
 
 from libs.common.access.access_keys import AccessKeys
 from libs.common.access.config_feed import FollowedConfig
@@ -29,12 +26,10 @@ from libs.common.access.initial_config import initial_config
 from libs.common.access.initial_limits import parse_limits
 from libs.common.access.limits import CountedLimits
 from libs.common.access.live_config import LiveConfig
-from libs.common.access.open import open_counts
 from libs.common.access.revocation_feed import FollowedRevocations
 from libs.common.caching.answers import Answers
-from libs.common.caching.open import open_cache
 from libs.common.caching.port import Cache
-from libs.common.clock import Clock, wall_clock
+from libs.common.clock import Clock
 from libs.common.context import Verified
 from libs.common.crypto.keys import KeyRing
 from libs.common.crypto.requests import RequestSeal
@@ -43,19 +38,18 @@ from libs.common.documents.documents import Documents
 from libs.common.documents.pages import PageTokens
 from libs.common.documents.retention import Retention
 from libs.common.documents.system import SYSTEM_COLLECTIONS
-from libs.common.errors import Invalid, Unavailable
+from libs.common.errors import Unavailable
 from libs.common.events.acknowledging import Completion
 from libs.common.events.bus import Bus
 from libs.common.events.calls import CallsTold
 from libs.common.events.gathering import Gathered
 from libs.common.events.inbox import Handler, Inbox
-from libs.common.events.open import is_shared, open_bus
+from libs.common.events.open import is_shared
 from libs.common.events.outbox import Outbox
 from libs.common.events.parked import watch_events
 from libs.common.events.service import EventsService
 from libs.common.events.table import EVENTS
 from libs.common.failpoints import Failpoints
-from libs.common.folder import hold_folder
 from libs.common.integrity.references import References
 from libs.common.integrity.service import IntegrityService
 from libs.common.migrations.loading import Migrations
@@ -70,14 +64,13 @@ from libs.common.rpc.interceptors.tally import Tally
 from libs.common.rpc.server import Server
 from libs.common.rpc.tls import Tls
 from libs.common.settings import SERVICES, Settings
-from libs.common.store.open import folder_of, is_held_alone, open_store
+from libs.common.store.open import is_held_alone, open_store
 from libs.common.store.port import CollectionSpec
-from libs.common.telemetry.exposition import exposed
 from libs.common.telemetry.lookups import Lookups
 from libs.common.telemetry.metered_bus import MeteredBus
 from libs.common.telemetry.metrics import Metrics
 from libs.common.telemetry.store_timings import StoreTimings
-from libs.common.telemetry.tracing import Tracing, open_tracing
+from libs.common.telemetry.tracing import Tracing
 
 _log = logging.getLogger(__name__)
 
@@ -91,7 +84,7 @@ Bootstrap = Callable[["Process"], Awaitable[None]]
 class Process:
     """Server, bus, keys and channels, and the lifetimes of all that is opened on them.
 
-    `replica` names this process in leases. Built by `open_process`.
+    `replica` names this process in leases. Built by `opening.open_process`.
     """
 
     def __init__(
@@ -122,7 +115,7 @@ class Process:
         self._stores = StoreTimings(self.metrics.registry)
         self.bus: Bus = MeteredBus(bus, self.metrics)
         # No other process has anything to do with these documents: a lease of another holder is a dead one's.
-        self.exclusive = not is_shared(settings.bus_url) and all(map(is_held_alone, _store_urls(settings, serves)))
+        self.exclusive = not is_shared(settings.bus_url) and all(map(is_held_alone, settings.stores_of(serves)))
         self.failpoints = Failpoints.parse(settings.failpoints)
         self.replica = replica
         self._events = EventsService()
@@ -360,71 +353,6 @@ class Process:
         if self._access_keys is None:
             raise Unavailable("this process does not know access keys yet")
         return await self._access_keys.resolve(secret)
-
-
-@asynccontextmanager
-async def open_process(
-    settings: Settings, bootstraps: Mapping[str, Bootstrap], *, clock: Clock = wall_clock, works: bool = True
-) -> AsyncIterator[Process]:
-    """A process that serves the services that `bootstraps` wire, by their names, until the context is left.
-
-    One that does not work answers calls and leaves to others what goes on in the background.
-
-    Raises:
-        Unavailable: the address or the data folder is in use, or the store does not open.
-        Invalid: a setting is malformed.
-        Precondition: a service calls another one that is neither served here nor has an address; or migrations are
-            pending, and LLMCHAT_MIGRATE is `check`.
-    """
-    folders = sorted({folder for url in _store_urls(settings, bootstraps) if (folder := folder_of(url))})
-    async with AsyncExitStack() as stack:
-        for folder in folders:
-            stack.enter_context(hold_folder(folder, exclusive=not is_shared(settings.bus_url)))
-        bus = await stack.enter_async_context(open_bus(settings.bus_url))
-        counts = await stack.enter_async_context(open_counts(settings.bus_url))
-        cache = await stack.enter_async_context(open_cache(settings.bus_url, shared=settings.shared_cache))
-        replica = f"{socket.gethostname()}.{str(ULID()).lower()}"
-        served = "+".join(bootstraps) if len(bootstraps) < len(SERVICES) else "embedded"
-        traces = open_tracing(settings.otlp_endpoint, served, replica, settings.traced_part)
-        process = Process(
-            settings,
-            bus,
-            _keys(settings, folder_of(settings.store_url)),
-            clock,
-            stack,
-            replica=replica,
-            serves=bootstraps,
-            counts=counts,
-            cache=cache,
-            tracing=await stack.enter_async_context(traces),
-        )
-        for bootstrap in bootstraps.values():
-            await bootstrap(process)
-        await process.require_migrated()
-        await process.connect()
-        if settings.metrics_listen:
-            process.metrics_address = stack.enter_context(exposed(process.metrics.registry, settings.metrics_listen))
-        stack.push_async_callback(process.stop)
-        await process.start(works=works)
-        if process.exclusive and not bootstraps.keys() >= set(SERVICES):
-            _log.warning("without a shared bus (LLMCHAT_BUS_URL) the events of other processes come late")
-        yield process
-
-
-def _store_urls(settings: Settings, services: Collection[str]) -> set[str]:
-    return {settings.store_of(service) for service in services}
-
-
-def _keys(settings: Settings, folder: Path | None) -> KeyRing:
-    if settings.secret_key is not None:
-        return KeyRing.parse(settings.secret_key.get_secret_value(), "LLMCHAT_SECRET_KEY")
-    if folder:
-        return KeyRing.load_or_create(folder / "secret.key")
-    if is_shared(settings.bus_url):
-        raise Invalid("LLMCHAT_SECRET_KEY is not set: processes that share a bus need the same one")
-    if settings.store_url != "memory://":
-        raise Invalid("LLMCHAT_SECRET_KEY is not set: documents that outlive the process need the same one next time")
-    return KeyRing.generate()
 
 
 def _tls(settings: Settings, serves: Collection[str]) -> Tls | None:

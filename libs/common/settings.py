@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Literal
 
@@ -119,6 +120,10 @@ class Settings(BaseSettings):
         """Where the documents of `service` are kept."""
         own: str = getattr(self, f"{service}_store_url")
         return own or self.store_url
+
+    def stores_of(self, services: Collection[str]) -> set[str]:
+        """Where the documents of `services` are kept, each place once."""
+        return {self.store_of(service) for service in services}
 
 
 def address_setting(service: str) -> str:

@@ -38,7 +38,8 @@ from libs.client.replica import Process as ChildProcess
 from libs.client.replica import Replica, State
 from libs.client.server_process import free_ports, server_process, until_serving
 from libs.common.context import Call
-from libs.common.process import Process, open_process
+from libs.common.opening import open_process
+from libs.common.process import Process
 from libs.common.settings import Settings
 from services.catalog.bootstrap import bootstrap as catalog_bootstrap
 from services.threads.bootstrap import bootstrap as threads_bootstrap

@@ -20,7 +20,8 @@ from llmchat.users.v1.users_service_pb2_grpc import UsersServiceStub
 
 from libs.common.clock import Clock, wall_clock
 from libs.common.crypto.tokens import Tokens
-from libs.common.process import Process, open_process
+from libs.common.opening import open_process
+from libs.common.process import Process
 from libs.common.settings import Settings
 from services.__main__ import EMBEDDED
 from tests.integration.calling import NOBODY

@@ -38,7 +38,8 @@ from libs.common.documents.documents import Documents
 from libs.common.documents.unit import Unit
 from libs.common.events.outbox import Outbox
 from libs.common.migrations.loading import Migrations
-from libs.common.process import Process, open_process
+from libs.common.opening import open_process
+from libs.common.process import Process
 from libs.common.settings import Settings
 from services.catalog.bootstrap import bootstrap as catalog_bootstrap
 from services.operations.bootstrap import bootstrap as operations_bootstrap

@@ -18,7 +18,8 @@ from libs.client.commands.scripted import converse_by_script
 from libs.client.printing import text_of
 from libs.client.replica import State
 from libs.common.errors import Precondition
-from libs.common.process import Bootstrap, open_process
+from libs.common.opening import open_process
+from libs.common.process import Bootstrap
 from libs.common.settings import Settings
 from services.__main__ import EMBEDDED
 from tests.integration.calling import eventually

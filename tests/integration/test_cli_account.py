@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from libs.common.process import open_process
+from libs.common.opening import open_process
 from libs.common.settings import Settings
 from services.__main__ import EMBEDDED
 from tests.integration.servers_clock import TOKEN_LIFE, ServersClock

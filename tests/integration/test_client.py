@@ -14,7 +14,7 @@ from llmchat.threads.v1.thread_pb2 import Thread, ThreadSettings
 from libs.client import Answer, Client
 from libs.client.printing import text_of
 from libs.common.errors import AlreadyExists, Invalid, NotFound, Precondition, Stale, Unauthenticated
-from libs.common.process import open_process
+from libs.common.opening import open_process
 from libs.common.settings import Settings
 from services.__main__ import EMBEDDED
 from tests.standins.wire import Wire

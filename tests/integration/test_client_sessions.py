@@ -19,7 +19,7 @@ from libs.client.credentials import Credentials, KeptSession
 from libs.client.session import Session
 from libs.common.clock import wall_clock
 from libs.common.errors import Denied, NotFound, Unauthenticated
-from libs.common.process import open_process
+from libs.common.opening import open_process
 from libs.common.settings import Settings
 from services.__main__ import EMBEDDED
 from tests.integration.conftest import open_house

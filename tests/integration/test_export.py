@@ -31,7 +31,7 @@ from llmchat.users.stored.v1.session_pb2 import AccessKeyRecord, IdentityRecord,
 from llmchat.users.stored.v1.user_pb2 import ProviderKey
 from pydantic import SecretStr
 
-from libs.common.process import open_process
+from libs.common.opening import open_process
 from libs.common.settings import Settings
 from services.__main__ import EMBEDDED
 from services.messages.collections import CONVERSATIONS, MESSAGES

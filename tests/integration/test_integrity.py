@@ -31,7 +31,8 @@ from pydantic import SecretStr
 from libs.common.clock import timestamp, wall_clock
 from libs.common.context import Call, Caller, enter_call
 from libs.common.documents.system import LEASES
-from libs.common.process import Process, open_process
+from libs.common.opening import open_process
+from libs.common.process import Process
 from libs.common.settings import Settings
 from services.__main__ import EMBEDDED
 from services.messages.collections import CHUNKS, CONVERSATIONS, MESSAGES

@@ -29,7 +29,8 @@ from libs.common.documents.unit import Unit
 from libs.common.events.bus import Delivery, Gap
 from libs.common.events.outbox import Outbox, event_channel
 from libs.common.events.subscription import subscribed
-from libs.common.process import Process, open_process
+from libs.common.opening import open_process
+from libs.common.process import Process
 from libs.common.settings import Settings
 from services.threads.bootstrap import bootstrap
 from tests.integration.calling import NOBODY, SignedIn, eventually, refused, sign_in
