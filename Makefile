@@ -20,7 +20,7 @@ PROTOS = $(shell find protos/llmchat protos/buf -name '*.proto' | LC_ALL=C sort)
 SERVICE_PROTOS = $(filter %_service.proto,$(PROTOS))
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-containers bench format lint lint-python lint-protos proto proto-drift clean npm-if-there
+.PHONY: help install run test matrix test-containers bench format lint lint-python lint-protos proto proto-drift clean npm-if-there
 .SILENT: help clean proto proto-drift $(INSTALLED) $(BENCH_INSTALLED)
 
 help: ## Show these targets
@@ -37,6 +37,9 @@ test: $(INSTALLED) npm-if-there ## Run all tests
 test-containers: $(INSTALLED) ## Run the tests that need a Docker engine: the image, the composition, engines in containers
 	$(PY) -m pytest tests/containers $(ARGS)
 	$(PY) -m pytest tests/conformance/test_store_commits.py -k "postgres or mysql" $(ARGS)
+
+matrix: $(INSTALLED) ## Run the conformance suite against every engine and write docs/conformance.md
+	$(PY) -m tests.conformance.matrix $(ARGS)
 
 bench: $(BENCH_INSTALLED) ## Measure against the baselines and print the ratios
 	$(PY) -m benchmarks $(ARGS)

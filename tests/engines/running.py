@@ -29,6 +29,11 @@ class Engines:
             self._running[name] = given or self._stack.enter_context(engine.started(self._own_folder(name)))
         return self._running[name]
 
+    @property
+    def running(self) -> dict[str, Served]:
+        """Those that have been asked for so far."""
+        return dict(self._running)
+
     def _own_folder(self, name: str) -> Path:
         folder = self._folder / name.replace(" ", "-")
         folder.mkdir()
