@@ -23,4 +23,4 @@ if [ ! -d "$data/mysql" ]; then
   mariadb-admin shutdown
   wait
 fi
-exec mariadbd --user=mysql --datadir="$data" --bind-address=0.0.0.0 "$@"
+exec mariadbd --user=mysql --datadir="$data" --bind-address=0.0.0.0 --skip-name-resolve "$@"
