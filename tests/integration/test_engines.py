@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -13,12 +14,14 @@ import pytest
 from llmchat.operations.v1.operations_service_pb2 import CheckSummary
 from llmchat.threads.v1.threads_service_pb2 import SearchThreadsRequest
 from pydantic import SecretStr
+from rich.console import Console
 
 from libs.client import Client
 from libs.client.operator import Operator
 from libs.common.settings import SERVICES, Settings
 from libs.common.store.copying import Contents, contents
 from libs.common.store.open import open_engine
+from services.copy import copy_all
 from services.initial_settings import InitialSettings
 from services.initialise import initialise
 from services.owned import OWNED, held_by
@@ -68,6 +71,25 @@ async def test_who_starts_again_finds_what_was_there(url: str, settings: dict[st
         assert [thread.title async for thread in ada.list_threads()] == ["Kept"]
         resumed = ada.resume(answer.message_id, after_seq=1)
         assert [token async for event in resumed for token in event.tokens.tokens] == before[1:]
+
+
+async def test_a_house_moves_to_any_engine_and_back(url: str, settings: dict[str, Any], tmp_path: Path) -> None:
+    here, back = [f"sqlite:///{tmp_path / name}" for name in ("here", "back")]
+    async with open_house(tmp_path, store_url=here, **settings) as house, Client(house.address) as ada:
+        await ada.register(ADA, "Ada", PASSWORD)
+        await ada.login(ADA, PASSWORD)
+        thread = await ada.create_thread("Moving")
+        async for _ in ada.send(thread.id, "echo", "one two three"):
+            pass
+    for source, destination in ((here, url), (url, back)):
+        compared = await copy_all(source, destination, list(OWNED), Console(file=io.StringIO()))
+        assert [one.name for one in compared if not one.is_equal] == []
+        async with open_house(tmp_path, store_url=destination, **settings) as house, Client(house.address) as ada:
+            await ada.login(ADA, PASSWORD)
+            (thread,) = [thread async for thread in ada.list_threads()]
+            assert thread.title == "Moving"
+            async for _ in ada.send(thread.id, "echo", f"we are at {destination[:6]}"):
+                pass
 
 
 async def test_two_engines_make_one_house(engines: Engines, settings: dict[str, Any], tmp_path: Path) -> None:
