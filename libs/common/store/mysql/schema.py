@@ -36,6 +36,12 @@ async def prepare(connection: Connection, database: str, tables: Sequence[Table]
     [[(taken,)]] = await run(connection, f"SELECT GET_LOCK({lock}, {_PATIENCE})")
     if not taken:
         raise TimeoutError
+    await _bring_all_up(connection, database, tables)
+    # By word: a connection may close later than its process looks at it.
+    await run(connection, f"DO RELEASE_LOCK({lock})")
+
+
+async def _bring_all_up(connection: Connection, database: str, tables: Sequence[Table]) -> None:
     schemata = f"SELECT 1 FROM information_schema.schemata WHERE schema_name = {_text(database)}"
     if not (await run(connection, schemata))[0]:
         await run(connection, f"CREATE DATABASE {DIALECT.quoted(database)}")
