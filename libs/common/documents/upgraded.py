@@ -50,7 +50,8 @@ class UpgradedStore:
     async def get(self, spec: CollectionSpec[M], id: str) -> Stored[M] | None:
         """The document, or None."""
         stored = await self._store.get(spec, id)
-        return stored if stored is None else self._upgraded(spec, [stored])[0]
+        upgrades = self._upgrades.get(spec.name)
+        return stored if stored is None or upgrades is None else _as_of(stored, upgrades, upgrades.newest)
 
     async def get_many(self, spec: CollectionSpec[M], ids: Sequence[str]) -> list[Stored[M]]:
         """Those of the documents that exist, in the order of `ids`, each once."""
@@ -85,14 +86,12 @@ class UpgradedStore:
         if upgrades is None:
             return found
         newest = upgrades.newest
-        return [stored if _is_of(stored.body, newest) else _as_of(stored, upgrades) for stored in found]
+        return [_as_of(stored, upgrades, newest) for stored in found]
 
 
-def _is_of(body: bytes, version: int) -> bool:
-    """Whether the document is seen to be of that version, or a later one, without being parsed."""
-    return body[-3:-1] == _VERSION_KEY and body[-1] >= version
-
-
-def _as_of(stored: Stored[M], upgrades: UpgradesOf) -> Stored[M]:
-    message = type(stored.message).FromString(stored.body)
-    return UpgradedDocument(stored, message) if upgrades.upgrade(message, upgrades.newest) else stored
+def _as_of(stored: Stored[M], upgrades: UpgradesOf, newest: int) -> Stored[M]:
+    body = stored.body
+    if body[-3:-1] == _VERSION_KEY and body[-1] >= newest:
+        return stored
+    message = type(stored.message).FromString(body)
+    return UpgradedDocument(stored, message) if upgrades.upgrade(message, newest) else stored
