@@ -95,19 +95,20 @@ class _Transaction:
         async with connection.pipeline() as pipeline:
             await connection.execute("BEGIN ISOLATION LEVEL READ COMMITTED")
             taken = fences.taken(self._schema, plan.fences())
-            if taken is not None:
-                await connection.execute(fences.TAKE, taken)
-            began = await connection.execute("SELECT pg_current_xact_id()::text")
+            fenced = await connection.execute(fences.TAKE, taken) if taken is not None else None
             locked = [
                 (table.spec.name, await connection.execute(cast(Table, table).locked, (ids,), binary=True))
                 for table, ids in plan.tables()
             ]
             await pipeline.sync()
+            rows = {name: await cursor.fetchall() for name, cursor in locked}
             there = {
-                name: {id: (revision, bytes(digest)) for id, revision, digest in await cursor.fetchall()}
-                for name, cursor in locked
+                name: {id: (revision, bytes(digest)) for _, id, revision, digest in found}
+                for name, found in rows.items()
             }
-            row = await began.fetchone()
+            first = await fenced.fetchone() if fenced is not None else None
+            # What changes anything has a fence or a row.
+            began = next((found[0] for found in rows.values() if found), first)
             try:
                 plan.check(there)
             except BaseException:
@@ -116,7 +117,7 @@ class _Transaction:
             for changes in plan.changes(there):
                 for sql, values in cast(Table, changes.table).written(changes):
                     await connection.execute(sql, values)
-            self.id = row[0] if row else None
+            self.id = began[0] if began else None
             await connection.execute("COMMIT")
 
 

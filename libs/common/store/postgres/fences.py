@@ -14,8 +14,10 @@ from libs.common.store.sql.plan import Fence
 
 _MANY = 200  # of 6,400 locks that a server has by default
 
+# Each row tells the transaction's id, too.
 TAKE = """
-SELECT CASE WHEN alone THEN pg_advisory_xact_lock(key) ELSE pg_advisory_xact_lock_shared(key) END
+SELECT pg_current_xact_id()::text,
+  CASE WHEN alone THEN pg_advisory_xact_lock(key) ELSE pg_advisory_xact_lock_shared(key) END
 FROM unnest(%s::bigint[], %s::boolean[]) AS fence(key, alone)
 """
 

@@ -67,7 +67,11 @@ class Table(KeyedTable):
         arrays = ["text[]", "bigint[]", "bytea[]", *(_ARRAYS[field.kind] for field in self.fields)]
         arrays += ["bytea[]"] if self.postings else []
         changes = ", ".join(f"{name} = excluded.{name}" for name in names[1:])
-        self.locked = f"SELECT id, revision, {digest} FROM {self.name} WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
+        # Each row tells the transaction's id, too.
+        self.locked = (
+            f"SELECT pg_current_xact_id()::text, id, revision, {digest} FROM {self.name} "
+            "WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
+        )
         self._upsert = (
             f"INSERT INTO {self.name} ({', '.join(names)}) "
             f"SELECT * FROM unnest({', '.join(f'%s::{array}' for array in arrays)}) "
