@@ -21,6 +21,9 @@ _START = 60.0  # seconds
 # Kills the server once its own standard input closes, which happens however this process ends.
 _GUARD = ("sh", "-c", 'read _; kill -9 "$0"')
 
+# Removes a folder once its own standard input closes, and a server that was killed has let go of it.
+_CLEANER = ("sh", "-c", 'read _; sleep 1; rm -rf "$0"')
+
 
 class SqlServer(ABC):
     """A server at a port of 127.0.0.1, with a password of its own."""
@@ -117,11 +120,14 @@ def own_folder(folder: Path) -> Iterator[tuple[Path, str | None]]:
         return
     user = _exists("postgres") or "nobody"
     own = Path(tempfile.mkdtemp(prefix="llmchat-engine-"))
+    cleaner = subprocess.Popen((*_CLEANER, str(own)), stdin=subprocess.PIPE, start_new_session=True)
     try:
         shutil.chown(own, user)
         yield own, user
     finally:
         shutil.rmtree(own, ignore_errors=True)
+        cleaner.kill()
+        cleaner.communicate()
 
 
 def _exists(user: str) -> str:
