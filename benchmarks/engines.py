@@ -31,8 +31,8 @@ from tests.engines.all import SERVED
 _USERS = 20
 _FILLED = 2_000
 _LARGE = 100
-_ROUNDS = 60
-_LARGE_ROUNDS = 10
+_ROUNDS = 200
+_LARGE_ROUNDS = 20
 _SERVICE = "bench"
 _SPEC = CollectionSpec("threads", Thread, "thread", (Index(("user_id",), "rank"),), journaled=False)
 _BARE = {
@@ -77,7 +77,7 @@ def _measure_one(report: Report, what: str, name: str, url: str, options: Option
         return
     for work, latencies in figures.items():
         ours, bare = median(latencies.ours), median(latencies.bare)
-        report.add(Row(f"{what}: {work}", f"{shown(ours)} ms", f"bare driver: {shown(bare)} ms", ours / bare))
+        report.add(Row(f"{what}: {work}", _told(ours), f"bare driver: {_told(bare)}", ours / bare))
 
 
 async def _measure(name: str, url: str, options: Options) -> dict[str, _Latencies]:
@@ -143,6 +143,10 @@ async def _in_turns(pairs: Sequence[tuple[_Work, _Work]]) -> _Latencies:
             await work()
             taken.append(1000 * (time.perf_counter() - began))
     return latencies
+
+
+def _told(milliseconds: float) -> str:
+    return f"{shown(milliseconds)} ms" if milliseconds >= 0.1 else f"{shown(1000 * milliseconds)} µs"
 
 
 def _cycled(items: Sequence[str], times: int) -> list[str]:
