@@ -1,5 +1,8 @@
 """Rounds of random moments. `LLMCHAT_FAULT_ROUNDS` sets how many, `LLMCHAT_FAULT_SEED` which.
 
+`LLMCHAT_FAULT_ENGINES` sets on which engines servers are killed, by their names in `tests/engines/` with commas
+between; `sqlite,postgres` if nothing is said. A stand-in for MongoDB takes minutes.
+
 Rounds come in batches of five on one data folder each, so that they run in parallel and each folder has a history.
 """
 
@@ -13,15 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.all import SERVED
 from tests.engines.houses import own_url
 from tests.engines.running import Engines
 from tests.faults.server import Server
 
 _BATCH = 5
-# Engines that others keep, on which servers are killed as well.
-_ELSEWHERE = ("postgres", "mongodb")
-ENGINES = ["sqlite", *(name for name in SERVED if name.startswith(_ELSEWHERE))]
+ENGINES = os.environ.get("LLMCHAT_FAULT_ENGINES", "sqlite,postgres").split(",")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -79,7 +79,7 @@ def thread_of(seen: Seen) -> str:
 
 
 async def leftovers(server: Server) -> list[Message]:
-    """Chunks and leases, which only answers have that are being generated; a fence is a lease that nobody holds."""
+    """Chunks and leases, which only answers have that are being generated; a fence is either, with nothing in it."""
     chunks = await documents(server.store_url, "messages", CHUNKS)
     leases = await documents(server.store_url, "messages", LEASES)
-    return [*chunks, *(lease for lease in leases if lease.holder)]
+    return [*(chunk for chunk in chunks if not chunk.is_fence), *(lease for lease in leases if lease.holder)]
