@@ -15,12 +15,17 @@ from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
 
+from grpc import aio
+from llmchat.catalog.v1.model_config_pb2 import ModelProvider
+from llmchat.messages.v1.messages_service_pb2 import CheckProviderRequest
+from llmchat.messages.v1.messages_service_pb2_grpc import MessagesServiceStub
 from llmchat.operations.v1.operations_service_pb2 import CheckSummary, Orphan
 
 from libs.client.operator import Operator
 from libs.client.server_process import free_ports, serving
 from libs.common.crypto.keys import KeyRing, SecretKey
 from libs.common.crypto.tokens import Tokens
+from libs.common.rpc.interceptors.identity import AUTHORIZATION
 from libs.common.settings import SERVICES
 from tests.fuzz.values import CANARY
 from tests.fuzz.worker import Failure, Plan, Report, work
@@ -31,8 +36,8 @@ _SETTINGS = {
     "LLMCHAT_LOGIN_FAILURES": "1000000",
     "LLMCHAT_ECHO_TOKENS_PER_SECOND": "0",
     "LLMCHAT_LOG_LEVEL": "DEBUG",
-    # No other provider than echo, and nobody outside of this machine is asked anything.
-    **{f"LLMCHAT_{maker}_API_KEY": "" for maker in ("ANTHROPIC", "OPENAI", "GOOGLE")},
+    # No other provider than echo answers, and nobody outside of this machine is asked anything.
+    **{f"LLMCHAT_{maker}_API_KEY": "of-nobody" for maker in ("ANTHROPIC", "OPENAI", "GOOGLE")},
     **{f"LLMCHAT_{maker}_BASE_URL": _NOWHERE for maker in ("ANTHROPIC", "OPENAI", "GOOGLE", "OLLAMA")},
     "LLMCHAT_PROVIDER_RETRIES": "0",
     **{f"LLMCHAT_KEY_CHECK_{maker}_URL": _NOWHERE for maker in ("CLAUDE", "OPENAI", "GOOGLE")},
@@ -107,6 +112,7 @@ async def run(
     outcome = Outcome(seed, requests, 0.0, log=log)
     secrets = {secret, CANARY}
     async with serving(address, settings, log=log) as server:
+        await _import_sdks(address, secret)
         began = time.monotonic()
         samples: list[float] = []
         sampling = asyncio.create_task(_sample(server.pid, samples))
@@ -127,6 +133,16 @@ async def run(
     outcome.leaks = _lines(log, lambda line: any(secret in line for secret in secrets))
     outcome.errors = _lines(log, lambda line: " ERROR " in line and _GONE not in line)
     return outcome
+
+
+async def _import_sdks(address: str, secret: str) -> None:
+    """Has each maker asked once: what its SDK takes is no growth of the server's."""
+    token, _ = Tokens(KeyRing.parse(secret).derive("tokens")).issue_service("catalog", "", False)
+    async with aio.insecure_channel(address) as channel:
+        messages = MessagesServiceStub(channel)
+        for provider in ModelProvider.keys()[1:]:
+            request = CheckProviderRequest(provider=provider)
+            await messages.CheckProvider(request, metadata=((AUTHORIZATION, f"Bearer {token}"),))
 
 
 async def _sample(pid: int, samples: list[float]) -> None:

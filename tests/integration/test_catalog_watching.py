@@ -29,7 +29,7 @@ from llmchat.catalog.v1.model_config_pb2 import (
     ModelConfig,
 )
 
-from libs.common import process
+from libs.common import opening
 from tests.integration.accounts import operator
 from tests.integration.calling import eventually, refused
 from tests.integration.conftest import House, Person, open_house
@@ -183,7 +183,7 @@ async def test_what_happens_on_one_replica_is_told_on_the_other(
 
 async def test_what_no_hint_told_is_found_by_a_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bus = LossyBus()
-    monkeypatch.setattr(process, "open_bus", lambda url: nullcontext(bus))
+    monkeypatch.setattr(opening, "open_bus", lambda url: nullcontext(bus))
     monkeypatch.setenv("LLMCHAT_MODELS_WATCHDOG", "0.2")
     async with open_house(tmp_path) as house, operator(house) as root:
         watch, _ = await begun(root)
@@ -207,7 +207,7 @@ async def test_a_server_that_stops_sends_watchers_elsewhere(tmp_path: Path) -> N
 
 async def test_clients_that_leave_leave_no_subscription_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bus = LossyBus()
-    monkeypatch.setattr(process, "open_bus", lambda url: nullcontext(bus))
+    monkeypatch.setattr(opening, "open_bus", lambda url: nullcontext(bus))
 
     async def watchers() -> int:
         return bus.subscriptions["changes.models.everything"]

@@ -23,7 +23,7 @@ from llmchat.threads.v1.threads_service_pb2 import (
 )
 from llmchat.users.v1.users_service_pb2 import DeleteUserRequest
 
-from libs.common import process
+from libs.common import opening
 from tests.integration.accounts import account
 from tests.integration.calling import eventually, refused
 from tests.integration.conftest import House, Person, open_house
@@ -136,7 +136,7 @@ async def test_a_server_that_stops_sends_watchers_elsewhere(tmp_path: Path) -> N
 
 async def test_clients_that_leave_leave_no_subscription_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bus = LossyBus()
-    monkeypatch.setattr(process, "open_bus", lambda url: nullcontext(bus))
+    monkeypatch.setattr(opening, "open_bus", lambda url: nullcontext(bus))
 
     async def watchers() -> int:
         # Who remembers settings is told of them for as long as the house stands.
@@ -162,7 +162,7 @@ async def test_a_watch_of_an_operation_that_is_over_leaves_no_subscription_behin
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bus = LossyBus()
-    monkeypatch.setattr(process, "open_bus", lambda url: nullcontext(bus))
+    monkeypatch.setattr(opening, "open_bus", lambda url: nullcontext(bus))
 
     async with open_house(tmp_path / "data") as house:
         anna = await house.person()
