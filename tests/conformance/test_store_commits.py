@@ -241,6 +241,17 @@ async def test_five_hundred_writes_are_one_commit(store: Store) -> None:
     assert await store.count(Query.by_id(THREADS)) == 0
 
 
+async def test_who_is_cancelled_hears_of_it(store: Store) -> None:
+    await store.commit([put(thread("t1"), 0)])
+    for steps in range(100):  # of the event loop, between the beginning of the read and its cancellation
+        reading = asyncio.create_task(store.get(THREADS, "t1"))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        if reading.cancel():
+            await asyncio.wait([reading])
+            assert reading.cancelled(), f"after {steps} steps"
+
+
 async def test_a_cancelled_commit_is_whole_or_absent(store: Store) -> None:
     for round_ in range(20):
         commit = asyncio.create_task(store.commit([put(thread(f"{round_}.{part}"), 0) for part in range(5)]))

@@ -25,6 +25,7 @@ from libs.common.store.firestore.reading import whole
 from libs.common.store.firestore.values import Unfit
 from libs.common.store.port import CollectionSpec, M, Put, Query, Search, Stored, Write
 from libs.common.store.rules import check_writes
+from libs.common.store.under_way import UnderWay
 
 
 class FirestoreStore:
@@ -35,7 +36,7 @@ class FirestoreStore:
         self._client = client
         self._layouts = layouts
         self._specs = {name: layout.spec for name, layout in layouts.items()}
-        self._commits: set[asyncio.Task[None]] = set()
+        self._under_way = UnderWay()
         self._closing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -121,10 +122,7 @@ class FirestoreStore:
         check_writes(writes, self._specs)
         if not writes:
             return
-        commit = asyncio.create_task(Committing(self._client, [self._prepared(write) for write in writes]).run())
-        self._commits.add(commit)
-        commit.add_done_callback(self._commits.discard)
-        await asyncio.shield(commit)
+        await self._under_way.run(Committing(self._client, [self._prepared(write) for write in writes]).run())
 
     async def ping(self) -> None:
         """Returns when Firestore answers."""
@@ -139,8 +137,7 @@ class FirestoreStore:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        if self._commits:
-            await asyncio.wait(self._commits)
+        await self._under_way.wait()
         await self._client.close()
 
     def _prepared(self, write: Write) -> Prepared:

@@ -36,6 +36,7 @@ from libs.common.store.mongodb.steps import Step, check, check_failed, steps_of
 from libs.common.store.mongodb.turns import Turns
 from libs.common.store.port import CollectionSpec, M, Query, Search, Stored, Write
 from libs.common.store.rules import check_writes
+from libs.common.store.under_way import UnderWay
 
 _OPEN_PATIENCE = 600.0  # seconds: the indexes of a large collection may have to be made and filled
 _COMMIT_PATIENCE = 20.0  # seconds, with all its attempts; as long may one wait for its turn
@@ -72,7 +73,7 @@ class MongoStore:
             read_concern=_COMMITTED,
         )
         self._turns = Turns(_AT_ONCE, _COMMIT_PATIENCE)
-        self._committing: set[asyncio.Task[None]] = set()
+        self._under_way = UnderWay()
         self._closing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -106,7 +107,7 @@ class MongoStore:
         layout, collection = self._kept(spec)
         with told(self._where):
             try:
-                row = await collection.find_one({"_id": id}, READ)
+                row = await self._under_way.run(collection.find_one({"_id": id}, READ))
             except UnicodeEncodeError:  # half of a surrogate pair: nothing stored is equal to it
                 return None
         return None if row is None else layout.stored(row)
@@ -131,17 +132,20 @@ class MongoStore:
         held = layout.held(query)
         with told(self._where):
             try:
-                return await collection.count_documents(held)
+                return await self._under_way.run(collection.count_documents(held))
             except (UnicodeEncodeError, OverflowError):
                 return 0
 
     async def search(self, search: Search[M]) -> list[Stored[M]]:
         """The documents that hold the words, those with the most weight first."""
         layout, collection = self._kept(search.spec, _ONE_MOMENT)
-        stages = layout.found(search)
+
+        async def run() -> list[Json]:
+            return await (await collection.aggregate(layout.found(search))).to_list()
+
         with told(self._where):
             try:
-                rows = await (await collection.aggregate(stages)).to_list()
+                rows = await self._under_way.run(run())
             except (UnicodeEncodeError, OverflowError):
                 return []
         return [layout.stored(row) for row in rows]
@@ -154,16 +158,13 @@ class MongoStore:
             return
         name = self._database.name
         steps = [step for write in writes for step in steps_of(write, self._layouts[write.collection], name)]
-        committing = asyncio.create_task(self._commit(steps))
-        self._committing.add(committing)
-        committing.add_done_callback(self._committed)
-        await asyncio.shield(committing)
+        await self._under_way.run(self._commit(steps))
 
     async def ping(self) -> None:
         """Returns when the primary answers."""
         self._check_open()
         with told(self._where):
-            await self._client.admin.command("ping", read_preference=ReadPreference.PRIMARY)
+            await self._under_way.run(self._client.admin.command("ping", read_preference=ReadPreference.PRIMARY))
 
     async def close(self) -> None:
         """Waits for what was handed in, then lets go of the connections."""
@@ -172,8 +173,7 @@ class MongoStore:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        if self._committing:
-            await asyncio.wait(self._committing)
+        await self._under_way.wait()
         await self._client.close()
 
     async def _commit(self, steps: Sequence[Step]) -> None:
@@ -201,16 +201,11 @@ class MongoStore:
         else:
             check(steps, result)
 
-    def _committed(self, committing: asyncio.Task[None]) -> None:
-        self._committing.discard(committing)
-        if not committing.cancelled():
-            committing.exception()  # whoever waited has it; who was cancelled does not ask
-
     async def _found(self, spec: CollectionSpec[M], selected: Json) -> list[Stored[M]]:
         layout, collection = self._kept(spec, _ONE_MOMENT)
         with told(self._where):
             try:
-                rows = await collection.find(**selected, projection=READ).to_list()
+                rows = await self._under_way.run(collection.find(**selected, projection=READ).to_list())
             except (UnicodeEncodeError, OverflowError):
                 # Half of a surrogate pair, or a number beyond 64 bits: nothing stored is equal to it.
                 return []

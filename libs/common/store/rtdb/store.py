@@ -27,6 +27,7 @@ from libs.common.store.rtdb.reading import Reading
 from libs.common.store.rtdb.rules import service_uid
 from libs.common.store.rtdb.sweeping import Sweeping
 from libs.common.store.rules import check_writes
+from libs.common.store.under_way import UnderWay
 
 T = TypeVar("T")
 
@@ -42,8 +43,7 @@ class RtdbStore:
         self._commits = Commits(client)
         self._reading = Reading(client, self._commits)
         self._sweeping = Sweeping(client)
-        # What goes on whoever waits for it.
-        self._works: set[asyncio.Task[None]] = set()
+        self._under_way = UnderWay()
         self._closing: asyncio.Task[None] | None = None
 
     @classmethod
@@ -100,7 +100,7 @@ class RtdbStore:
         check_writes(writes, self._specs)
         if writes:
             drafts = [Draft.of(write, self._collections[write.collection]) for write in writes]
-            await asyncio.shield(self._begin(self._commit(drafts)))
+            await self._under_way.run(self._commit(drafts))
 
     async def ping(self) -> None:
         """Returns when the database answers."""
@@ -113,26 +113,14 @@ class RtdbStore:
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        while self._works:
-            await asyncio.wait(self._works)
+        await self._under_way.wait()
         await self._commits.forget_settled()
         await self._client.close()
 
     async def _commit(self, drafts: Sequence[Draft]) -> None:
         await self._commits.commit(drafts)
         for collection in self._sweeping.due(drafts):
-            self._begin(self._sweeping.sweep(collection))
-
-    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._works.add(task)
-        task.add_done_callback(self._ended)
-        return task
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._works.discard(task)
-        if not task.cancelled():
-            task.exception()  # a caller that is gone asks no more
+            self._under_way.begin(self._sweeping.sweep(collection))
 
     async def _read(self, reading: Coroutine[Any, Any, T]) -> T:
         try:

@@ -13,6 +13,7 @@ from libs.common.store.sql.address import Address
 from libs.common.store.sql.keyed import KeyedTable
 from libs.common.store.sql.plan import Plan
 from libs.common.store.sql.postings import found
+from libs.common.store.under_way import UnderWay
 
 _CHUNK = 500  # documents in one statement, at most
 
@@ -24,7 +25,7 @@ class ServedStore(ABC):
         self._address = address
         self._tables = tables
         self._specs = {name: table.spec for name, table in tables.items()}
-        self._commits: set[asyncio.Task[None]] = set()
+        self._under_way = UnderWay()
         self._closing: asyncio.Task[None] | None = None
 
     @abstractmethod
@@ -90,10 +91,7 @@ class ServedStore(ABC):
         self._check_open()
         check_writes(writes, self._specs)
         if writes:
-            commit = asyncio.create_task(self._write(Plan(writes, self._tables)))
-            self._commits.add(commit)
-            commit.add_done_callback(self._ended)
-            await asyncio.shield(commit)
+            await self._under_way.run(self._write(Plan(writes, self._tables)))
 
     async def ping(self) -> None:
         """Returns when the engine answers."""
@@ -106,19 +104,13 @@ class ServedStore(ABC):
         await asyncio.shield(self._closing)
 
     async def _close(self) -> None:
-        if self._commits:
-            await asyncio.wait(self._commits)
+        await self._under_way.wait()
         await self._let_go()
-
-    def _ended(self, commit: asyncio.Task[None]) -> None:
-        self._commits.discard(commit)
-        if not commit.cancelled():
-            commit.exception()  # its caller may have been cancelled
 
     async def _read(self, sql: str, values: Sequence[Any]) -> list[Any]:
         self._check_open()
         try:
-            return await self._rows(sql, values)
+            return await self._under_way.run(self._rows(sql, values))
         except UnicodeEncodeError:
             return []  # half of a surrogate pair: nothing stored is equal to it
 
