@@ -77,7 +77,7 @@ class MongoServer:
         place = ["--port", str(self.port)]
         if _MONGOD is not None:
             options = ["--replSet", _REPLICA_SET, "--bind_ip", "127.0.0.1", "--nounixsocket"]
-            return [_MONGOD, *place, *options, "--dbpath", str(self.folder / "data")]
+            return [_MONGOD, *place, *options, *containers.MONGODB_OPTIONS, "--dbpath", str(self.folder / "data")]
         options = ["--host", "127.0.0.1", "--storage-path", str(self.folder / "data"), "--sync-on-commit"]
         return [sys.executable, "-m", "tests.standins.mongodb_server", *place, *options]
 

@@ -1,6 +1,7 @@
 """What stands in for MongoDB: SecantusDB, a server of its own over MongoDB's storage engine, with its wire protocol.
 
-`python -m tests.standins.mongodb_server OPTION…` takes the options of `secantusd-py`. Where it is known to differ from
+`python -m tests.standins.mongodb_server OPTION…` takes the options of `secantusd-py`. As `docs/engines.md` asks for, it
+ends the transactions of who has died after 5 seconds. Where it is known to differ from
 what MongoDB documents:
 
 - It refuses `readConcern` in a `bulkWrite` that begins a transaction, where every command may have it. It is mended
@@ -14,10 +15,14 @@ what MongoDB documents:
 from __future__ import annotations
 
 import sys
+from functools import partial
 
-from secantus import commands
-from secantus.cli import main
+from secantus import cli, commands
+from secantus.server import SecantusDBServer
+
+_TRANSACTION_LIFETIME = 5.0  # seconds
 
 if __name__ == "__main__":
     commands._BULK_WRITE_KNOWN_FIELDS |= {"readConcern"}
-    sys.exit(main())
+    cli.SecantusDBServer = partial(SecantusDBServer, transaction_lifetime_seconds=_TRANSACTION_LIFETIME)
+    sys.exit(cli.main())
