@@ -369,8 +369,14 @@ async def _supervised(work: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await work()
-        except Exception:
-            _log.exception("background work failed and begins again")
-            await asyncio.sleep(1)
-        else:
             return
+        except* Unavailable as away:
+            _log.warning("background work begins again: %s", _first(away))
+        except* Exception:
+            _log.exception("background work failed and begins again")
+        await asyncio.sleep(1)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    error = group.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
