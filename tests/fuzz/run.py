@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, pairwise
 from multiprocessing import get_context
 from pathlib import Path
 from statistics import median
@@ -46,12 +46,13 @@ _SETTINGS = {
 _GONE = "ExecuteBatchError raised in core by servicer method"
 _SETTLING = 120.0
 _SAMPLE = 0.5
+_PARTS = 10
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass
 class Outcome:
-    """What a run found. Memory is in MiB: after the first third of the run, and at its end."""
+    """What a run found. `memory` is what the server had resident in each tenth of the run, in MiB."""
 
     seed: int
     requests: int
@@ -62,8 +63,7 @@ class Outcome:
     summary: CheckSummary = field(default_factory=CheckSummary)
     leaks: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
-    memory_warm: float = 0.0
-    memory_end: float = 0.0
+    memory: list[float] = field(default_factory=list)
     returncode: int | None = None
     log: Path = Path()
 
@@ -81,8 +81,8 @@ class Outcome:
             yield f"never answered with OK: {', '.join(method.rpartition('/')[2] for method in never)}"
         yield (
             f"{self.statuses.total()} requests, seed {self.seed}, {self.seconds:.0f} s, "
-            f"{self.statuses.total() / self.seconds:.0f} a second; memory {self.memory_warm:.0f} MiB, "
-            f"at the end {self.memory_end:.0f} MiB; {self.summary.documents} documents, "
+            f"{self.statuses.total() / self.seconds:.0f} a second; memory by tenths of the time "
+            f"{', '.join(f'{resident:.0f}' for resident in self.memory)} MiB; {self.summary.documents} documents, "
             f"{self.summary.orphans} orphans, "
             f"{self.summary.unsettled_events} events unsettled, {self.summary.parked_events} parked"
         )
@@ -121,8 +121,8 @@ async def run(
             reports: list[Report] = await asyncio.gather(*(loop.run_in_executor(pool, work, plan) for plan in plans))
         outcome.seconds = time.monotonic() - began
         sampling.cancel()
-        third = len(samples) // 3
-        outcome.memory_warm, outcome.memory_end = median(samples[third : third + 5]), median(samples[-5:])
+        bounds = [len(samples) * part // _PARTS for part in range(_PARTS + 1)]
+        outcome.memory = [median(samples[start:end]) for start, end in pairwise(bounds) if start < end]
         for report in reports:
             outcome.statuses += report.statuses
             outcome.failures += report.failures
