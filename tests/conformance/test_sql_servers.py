@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -22,23 +21,23 @@ from libs.common.store.port import CollectionSpec, Cursor, Index, Put, Query, Se
 from tests.conformance.cutting import cutting
 from tests.conformance.places import Place
 from tests.conformance.specimens import LEASES, SPECS, THREADS, put, thread
-from tests.engines.mysql import MYSQL, mysql_serving
-from tests.engines.postgres import POSTGRES, postgres_serving
-from tests.engines.sql_server import SqlServer
+from tests.engines.mysql import MYSQL, MysqlServer
+from tests.engines.postgres import POSTGRES, PostgresServer
+from tests.engines.server import Server, serving
 
 SERVICE = "own"
 places = pytest.mark.parametrize("place", ["postgres", "mysql"], indirect=True)
 
 
 @asynccontextmanager
-async def locked_in_postgres(server: SqlServer) -> AsyncIterator[None]:
+async def locked_in_postgres(server: Server) -> AsyncIterator[None]:
     async with await psycopg.AsyncConnection.connect(server.url) as connection:
         await connection.execute(f'LOCK TABLE "{SERVICE}"."threads"')
         yield
 
 
 @asynccontextmanager
-async def locked_in_mysql(server: SqlServer) -> AsyncIterator[None]:
+async def locked_in_mysql(server: Server) -> AsyncIterator[None]:
     options = {"host": "127.0.0.1", "port": server.port, "user": "llmchat", "password": server.password}
     async with connect(**options) as connection, connection.cursor() as cursor:
         await cursor.execute(f"LOCK TABLES `llmchat_{SERVICE}`.threads WRITE")
@@ -49,14 +48,14 @@ async def locked_in_mysql(server: SqlServer) -> AsyncIterator[None]:
 class Kind:
     """How a kind of server is started, and how another of its clients keeps everybody from the threads."""
 
-    serving: Callable[[Path], AbstractContextManager[SqlServer]]
-    locked: Callable[[SqlServer], AbstractAsyncContextManager[None]]
+    server: type[Server]
+    locked: Callable[[Server], AbstractAsyncContextManager[None]]
     missing: Callable[[], str]
 
 
 KINDS = {
-    "postgres": Kind(postgres_serving, locked_in_postgres, POSTGRES.missing),
-    "mysql": Kind(mysql_serving, locked_in_mysql, MYSQL.missing),
+    "postgres": Kind(PostgresServer, locked_in_postgres, POSTGRES.missing),
+    "mysql": Kind(MysqlServer, locked_in_mysql, MYSQL.missing),
 }
 
 
@@ -66,20 +65,20 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 
 @pytest.fixture(scope="module")
-def server(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqlServer]:
+def server(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of this file's own, to be killed."""
     if missing := kind.missing():
         pytest.skip(missing)
-    with kind.serving(tmp_path_factory.mktemp("server")) as running:
+    with serving(kind.server, tmp_path_factory.mktemp("server")) as running:
         yield running
 
 
-async def opened(server: SqlServer, parameters: str = "", port: int | None = None) -> Store:
+async def opened(server: Server, parameters: str = "", port: int | None = None) -> Store:
     url = server.url.replace(f":{server.port}/", f":{port or server.port}/")
     return await open_engine(f"{url}?{parameters}", SERVICE, SPECS)
 
 
-async def test_a_store_goes_on_when_its_killed_server_is_back(server: SqlServer) -> None:
+async def test_a_store_goes_on_when_its_killed_server_is_back(server: Server) -> None:
     store = await opened(server)
     acknowledged: list[str] = []
 
@@ -116,7 +115,7 @@ async def test_a_store_goes_on_when_its_killed_server_is_back(server: SqlServer)
 
 @pytest.mark.parametrize("lost", ["answer", "request"])
 async def test_a_connection_that_is_lost_in_a_commit_is_no_loss_with_a_stand_in_for_a_network(
-    server: SqlServer, lost: str
+    server: Server, lost: str
 ) -> None:
     async with cutting(server.port) as network:
         store = await opened(server, port=network.port)
@@ -129,7 +128,7 @@ async def test_a_connection_that_is_lost_in_a_commit_is_no_loss_with_a_stand_in_
         await store.close()
 
 
-async def test_who_finds_no_free_connection_waits_and_is_then_told(server: SqlServer, kind: Kind) -> None:
+async def test_who_finds_no_free_connection_waits_and_is_then_told(server: Server, kind: Kind) -> None:
     store = await opened(server, "pool_size=1&pool_wait=0.3")
     await store.commit([put(thread("t1"))])
     async with kind.locked(server):
@@ -142,7 +141,7 @@ async def test_who_finds_no_free_connection_waits_and_is_then_told(server: SqlSe
     await store.close()
 
 
-async def test_a_lock_that_is_held_too_long_is_unavailable(server: SqlServer, kind: Kind) -> None:
+async def test_a_lock_that_is_held_too_long_is_unavailable(server: Server, kind: Kind) -> None:
     store = await opened(server, "statement_timeout=1")
     await store.commit([put(thread("t1"))])
     async with kind.locked(server):
@@ -154,7 +153,7 @@ async def test_a_lock_that_is_held_too_long_is_unavailable(server: SqlServer, ki
     await store.close()
 
 
-async def test_where_no_server_is_a_store_does_not_open(server: SqlServer) -> None:
+async def test_where_no_server_is_a_store_does_not_open(server: Server) -> None:
     async with cutting(server.port) as network:
         pass  # nothing listens there any more
     began = time.monotonic()
@@ -164,7 +163,7 @@ async def test_where_no_server_is_a_store_does_not_open(server: SqlServer) -> No
     assert server.password not in refused.value.text
 
 
-async def test_a_wrong_password_is_told_without_it(server: SqlServer) -> None:
+async def test_a_wrong_password_is_told_without_it(server: Server) -> None:
     scheme, _, rest = server.url.partition("://")
     place = rest.partition("@")[2]
     with pytest.raises(Unavailable) as refused:
@@ -176,7 +175,7 @@ async def test_a_wrong_password_is_told_without_it(server: SqlServer) -> None:
 @pytest.mark.parametrize(
     "rest", ["", "h", "//h", "//u:secret@h:port/d", "//u:secret@h/d?pool_size=none", "//u:secret@h/d?pool_wait=-1"]
 )
-async def test_a_malformed_url_is_refused_without_its_password(server: SqlServer, rest: str) -> None:
+async def test_a_malformed_url_is_refused_without_its_password(server: Server, rest: str) -> None:
     scheme = server.url.partition(":")[0]
     with pytest.raises(Invalid) as refused:
         await open_engine(f"{scheme}://{rest.lstrip('/')}", SERVICE, SPECS)

@@ -15,12 +15,12 @@ from asyncmy.connection import connect
 
 from tests.engines import containers
 from tests.engines.engine import Engine, Served
-from tests.engines.sql_server import SqlServer, flushes, own_folder, ports
+from tests.engines.server import Server, flushes, serving
 
 _USER = "llmchat"
 
 
-class MysqlServer(SqlServer):
+class MysqlServer(Server):
     """A server of its own. It flushes to the disk once a second, which is enough for the death of a process; see
     `flushes`.
     """
@@ -78,25 +78,8 @@ class MysqlServer(SqlServer):
 
 
 @contextmanager
-def mysql_serving(folder: Path) -> Iterator[MysqlServer]:
-    """A server on this machine, until the context is left."""
-    with own_folder(folder) as (own, user):
-        for port in ports():
-            server = MysqlServer(own, port, user)
-            shutil.rmtree(own / "data", ignore_errors=True)
-            server.initialize()
-            if server.start():
-                try:
-                    yield server
-                finally:
-                    server.kill()
-                return
-        raise AssertionError(f"MySQL did not start: {(own / 'log').read_text()}")
-
-
-@contextmanager
 def _serve(folder: Path) -> Iterator[Served]:
-    with mysql_serving(folder) as server:
+    with serving(MysqlServer, folder) as server:
         yield Served(server.url, f"{server.version()} of this machine")
 
 

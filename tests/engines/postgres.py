@@ -12,10 +12,10 @@ import psycopg
 
 from tests.engines import containers
 from tests.engines.engine import Engine, Served
-from tests.engines.sql_server import SqlServer, flushes, own_folder, ports
+from tests.engines.server import Server, flushes, serving
 
 
-class PostgresServer(SqlServer):
+class PostgresServer(Server):
     """A cluster of its own. It does not flush, which the death of a process does not need; see `flushes`."""
 
     @property
@@ -55,25 +55,8 @@ class PostgresServer(SqlServer):
 
 
 @contextmanager
-def postgres_serving(folder: Path) -> Iterator[PostgresServer]:
-    """A server on this machine, until the context is left."""
-    with own_folder(folder) as (own, user):
-        for port in ports():
-            server = PostgresServer(own, port, user)
-            shutil.rmtree(own / "data", ignore_errors=True)
-            server.initialize()
-            if server.start():
-                try:
-                    yield server
-                finally:
-                    server.kill()
-                return
-        raise AssertionError(f"PostgreSQL did not start: {(own / 'log').read_text()}")
-
-
-@contextmanager
 def _serve(folder: Path) -> Iterator[Served]:
-    with postgres_serving(folder) as server:
+    with serving(PostgresServer, folder) as server:
         yield Served(server.url, f"{server.version()} of this machine")
 
 

@@ -15,8 +15,9 @@ from libs.common.store.open import open_engine
 from libs.common.store.port import Put, Query
 from tests.conformance.acknowledging import all_ids
 from tests.conformance.specimens import LEASES, SPECS, THREADS, put, thread
-from tests.engines.mongodb import MONGODB, MongoServer, mongodb_serving
+from tests.engines.mongodb import MONGODB, MongoServer
 from tests.engines.running import Engines
+from tests.engines.server import serving
 
 on_what_is_there = pytest.mark.parametrize("name", [MONGODB.name])
 PASSWORD = "correct-horse"
@@ -27,8 +28,8 @@ def server(name: str, tmp_path: Path) -> Iterator[MongoServer]:
     """A server of the test's own, to be killed."""
     if reason := MONGODB.missing():
         pytest.skip(f"{name}: {reason}")
-    with mongodb_serving(tmp_path) as serving:
-        yield serving
+    with serving(MongoServer, tmp_path) as running:
+        yield running
 
 
 async def test_where_nobody_answers_it_is_unavailable_within_seconds() -> None:

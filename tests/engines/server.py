@@ -1,4 +1,4 @@
-"""A server of an SQL engine on this machine, which tests may kill and start again on what it holds."""
+"""A server of an engine on this machine, which tests may kill and start again on what it holds."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 # Below the ports that systems give to outgoing connections.
 _PORTS = range(20000, 32768)
@@ -24,9 +25,13 @@ _GUARD = ("sh", "-c", 'read _; kill -9 "$0"')
 # Removes a folder once its own standard input closes, and a server that was killed has let go of it.
 _CLEANER = ("sh", "-c", 'read _; sleep 1; rm -rf "$0"')
 
+S = TypeVar("S", bound="Server")
 
-class SqlServer(ABC):
+
+class Server(ABC):
     """A server at a port of 127.0.0.1, with a password of its own."""
+
+    refuses_root = True
 
     def __init__(self, folder: Path, port: int, user: str | None = None) -> None:
         """`folder` is that of its data, logs and sockets; `user` the one that it runs as."""
@@ -104,18 +109,27 @@ def flushes() -> bool:
     return bool(os.environ.get("LLMCHAT_TEST_DURABLE"))
 
 
-def ports() -> list[int]:
-    """Some to try."""
-    return random.sample(_PORTS, _PORTS_TRIED)
+@contextmanager
+def serving(kind: type[S], folder: Path) -> Iterator[S]:
+    """A server of that kind on this machine, until the context is left."""
+    with _own_folder(folder, as_another=kind.refuses_root and os.geteuid() == 0) as (own, user):
+        for port in random.sample(_PORTS, _PORTS_TRIED):
+            server = kind(own, port, user)
+            shutil.rmtree(own / "data", ignore_errors=True)
+            server.initialize()
+            if server.start():
+                try:
+                    yield server
+                finally:
+                    server.kill()
+                return
+        raise AssertionError(f"{kind.__name__} did not start: {(own / 'log').read_text()}")
 
 
 @contextmanager
-def own_folder(folder: Path) -> Iterator[tuple[Path, str | None]]:
-    """A folder, and who runs what refuses to run as root.
-
-    Where these tests run as root that is another user, for whom a folder is made where that one may go.
-    """
-    if os.geteuid() != 0:
+def _own_folder(folder: Path, *, as_another: bool) -> Iterator[tuple[Path, str | None]]:
+    """A folder, and who runs what lies there: where it is another user, it is made where that one may go."""
+    if not as_another:
         yield folder, None
         return
     user = _exists("postgres") or "nobody"
