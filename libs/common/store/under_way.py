@@ -1,9 +1,9 @@
-"""What a store has under way, in tasks of its own."""
+"""What a store has under way, in tasks of its own, and its end."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -18,6 +18,12 @@ class UnderWay:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._closing: asyncio.Task[None] | None = None
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called: nothing may be handed in any more."""
+        return self._closing is not None
 
     async def run(self, call: Coroutine[Any, Any, T]) -> T:
         """What the call returns or raises; CancelledError is the caller's own."""
@@ -30,10 +36,16 @@ class UnderWay:
         task.add_done_callback(self._ended)
         return task
 
-    async def wait(self) -> None:
-        """Until all have ended, and what they began."""
+    async def close(self, let_go: Callable[[], Awaitable[None]]) -> None:
+        """Waits until all have ended, and what they began, then lets go, once however often it is called."""
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(let_go))
+        await asyncio.shield(self._closing)
+
+    async def _close(self, let_go: Callable[[], Awaitable[None]]) -> None:
         while self._tasks:
             await asyncio.wait(self._tasks)
+        await let_go()
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)

@@ -9,7 +9,6 @@ second to a collection whose indexed values, or ids, only grow. A text is ordere
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -37,7 +36,6 @@ class FirestoreStore:
         self._layouts = layouts
         self._specs = {name: layout.spec for name, layout in layouts.items()}
         self._under_way = UnderWay()
-        self._closing: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, url: str, service: str, specs: Sequence[CollectionSpec[Any]]) -> FirestoreStore:
@@ -132,13 +130,7 @@ class FirestoreStore:
 
     async def close(self) -> None:
         """Waits for the commits that were handed in, then lets go of the connections."""
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close())
-        await asyncio.shield(self._closing)
-
-    async def _close(self) -> None:
-        await self._under_way.wait()
-        await self._client.close()
+        await self._under_way.close(self._client.close)
 
     def _prepared(self, write: Write) -> Prepared:
         layout = self._layouts[write.collection]
@@ -150,5 +142,5 @@ class FirestoreStore:
         return self._layouts[spec.name]
 
     def _check_open(self) -> None:
-        if self._closing is not None:
+        if self._under_way.is_closed:
             raise Unavailable(f"{self._address}: the store is closed")

@@ -13,7 +13,6 @@ same, at the same time meets a write conflict, and one of the two begins again. 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,7 +73,6 @@ class MongoStore:
         )
         self._turns = Turns(_AT_ONCE, _COMMIT_PATIENCE)
         self._under_way = UnderWay()
-        self._closing: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, url: str, service: str, specs: Sequence[CollectionSpec[Any]]) -> MongoStore:
@@ -168,13 +166,7 @@ class MongoStore:
 
     async def close(self) -> None:
         """Waits for what was handed in, then lets go of the connections."""
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close())
-        await asyncio.shield(self._closing)
-
-    async def _close(self) -> None:
-        await self._under_way.wait()
-        await self._client.close()
+        await self._under_way.close(self._client.close)
 
     async def _commit(self, steps: Sequence[Step]) -> None:
         # One step is atomic by itself, and the server has it wait for others.
@@ -220,5 +212,5 @@ class MongoStore:
         return layout, self._database.get_collection(spec.name, read_concern=concern)
 
     def _check_open(self) -> None:
-        if self._closing is not None:
+        if self._under_way.is_closed:
             raise Unavailable(f"{self._where}: the store is closed")

@@ -12,7 +12,6 @@ Processes that have the same database open at the same time declare the same ind
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -44,7 +43,6 @@ class RtdbStore:
         self._reading = Reading(client, self._commits)
         self._sweeping = Sweeping(client)
         self._under_way = UnderWay()
-        self._closing: asyncio.Task[None] | None = None
 
     @classmethod
     async def open(cls, url: str, service: str, specs: Sequence[CollectionSpec[Any]]) -> RtdbStore:
@@ -108,12 +106,9 @@ class RtdbStore:
 
     async def close(self) -> None:
         """Waits for the commits under way."""
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close())
-        await asyncio.shield(self._closing)
+        await self._under_way.close(self._let_go)
 
-    async def _close(self) -> None:
-        await self._under_way.wait()
+    async def _let_go(self) -> None:
         await self._commits.forget_settled()
         await self._client.close()
 
@@ -136,5 +131,5 @@ class RtdbStore:
         return self._collections[spec.name]
 
     def _check_open(self) -> None:
-        if self._closing is not None:
+        if self._under_way.is_closed:
             raise Unavailable(f"{self._place}: the store is closed")

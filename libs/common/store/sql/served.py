@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,7 +25,6 @@ class ServedStore(ABC):
         self._tables = tables
         self._specs = {name: table.spec for name, table in tables.items()}
         self._under_way = UnderWay()
-        self._closing: asyncio.Task[None] | None = None
 
     @abstractmethod
     async def _rows(self, sql: str, values: Sequence[Any]) -> list[Any]:
@@ -99,13 +97,7 @@ class ServedStore(ABC):
 
     async def close(self) -> None:
         """Waits for what was handed in, then closes the connections."""
-        if self._closing is None:
-            self._closing = asyncio.create_task(self._close())
-        await asyncio.shield(self._closing)
-
-    async def _close(self) -> None:
-        await self._under_way.wait()
-        await self._let_go()
+        await self._under_way.close(self._let_go)
 
     async def _read(self, sql: str, values: Sequence[Any]) -> list[Any]:
         self._check_open()
@@ -119,5 +111,5 @@ class ServedStore(ABC):
         return [Stored(key, revision, body, kind) for key, revision, body, *_ in rows]
 
     def _check_open(self) -> None:
-        if self._closing is not None:
+        if self._under_way.is_closed:
             raise self._address.unavailable("the store is closed")
