@@ -6,6 +6,8 @@ PYTHON ?= python3
 BASE ?= $(shell git rev-parse -q --verify origin/main 2>/dev/null || git rev-parse -q --verify main 2>/dev/null)
 # More for the program behind a target: make test ARGS="tests/unit -k pages"
 ARGS ?=
+# Processes that test: they wait more than they compute.
+WORKERS ?= $(shell expr 2 '*' `getconf _NPROCESSORS_ONLN`)
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -32,7 +34,7 @@ run: $(INSTALLED) ## Start the system and hold a conversation (scripted where th
 	$(BIN)/llmchat demo $(ARGS)
 
 test: $(INSTALLED) npm-if-there ## Run all tests
-	$(PY) -m pytest -n auto $(ARGS)
+	$(PY) -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 test-containers: $(INSTALLED) ## Run the tests that need a Docker engine: the image, the composition, engines in containers
 	$(PY) -m pytest tests/containers $(ARGS)

@@ -1,7 +1,7 @@
 """Rounds of random moments. `LLMCHAT_FAULT_ROUNDS` sets how many, `LLMCHAT_FAULT_SEED` which.
 
 `LLMCHAT_FAULT_ENGINES` sets on which engines servers are killed, by their names in `tests/engines/` with commas
-between; `sqlite,postgres` if nothing is said. A stand-in for MongoDB takes minutes.
+between; SQLite, PostgreSQL and MongoDB or its stand-in if nothing is said.
 
 Rounds come in batches of five on one data folder each, so that they run in parallel and each folder has a history.
 """
@@ -17,11 +17,13 @@ from pathlib import Path
 import pytest
 
 from tests.engines.houses import own_url
+from tests.engines.mongodb import MONGODB
+from tests.engines.postgres import POSTGRES
 from tests.engines.running import Engines
 from tests.faults.server import Server
 
 _BATCH = 5
-ENGINES = os.environ.get("LLMCHAT_FAULT_ENGINES", "sqlite,postgres").split(",")
+ENGINES = os.environ.get("LLMCHAT_FAULT_ENGINES", f"sqlite,{POSTGRES.name},{MONGODB.name}").split(",")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
