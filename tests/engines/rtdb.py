@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from libs.common.store.rtdb.rules import Rules, database_rules
 from services.owned import OWNED, held_by
 from tests.conformance.specimens import SPECS
@@ -31,22 +33,29 @@ def rules() -> Rules:
     return database_rules((_PATH,), {"$service": [*SPECS, *owned]})
 
 
+@contextmanager
+def answering() -> Iterator[RtdbServer]:
+    """The emulator that the environment names, or the stand-in; skips the test where there is neither."""
+    if host := os.environ.get(EMULATOR):
+        yield RtdbServer(host)
+        return
+    if reason := missing():
+        pytest.skip(f"rtdb stand-in: {reason}")
+    with rtdb_serving() as server:
+        yield server
+
+
 def _missing() -> str:
     return "" if os.environ.get(EMULATOR) else missing()
 
 
 @contextmanager
 def _serve(folder: Path) -> Iterator[Served]:
-    if host := os.environ.get(EMULATOR):
-        yield _served(RtdbServer(host), f"the emulator at {EMULATOR}")
-        return
-    with rtdb_serving() as server:
-        yield _served(server, "stand-in: the REST API in memory, rules by targaryen 3.1.0")
-
-
-def _served(server: RtdbServer, what: str) -> Served:
-    server.deploy(_NAMESPACE, rules())
-    return Served(f"rtdb://{server.host}/{_PATH}?ns={_NAMESPACE}", what)
+    is_given = bool(os.environ.get(EMULATOR))
+    what = f"the emulator at {EMULATOR}" if is_given else "stand-in: the REST API in memory, rules by targaryen 3.1.0"
+    with answering() as server:
+        server.deploy(_NAMESPACE, rules())
+        yield Served(f"rtdb://{server.host}/{_PATH}?ns={_NAMESPACE}", what)
 
 
 RTDB = Engine(

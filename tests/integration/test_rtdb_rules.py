@@ -23,8 +23,8 @@ from libs.common.store.rtdb.rules import database_rules, service_uid
 from libs.common.store.rtdb.store import RtdbStore
 from libs.common.store.rtdb.sweeping import Sweeping
 from tests.conformance.specimens import LEASES, SPECS, THREADS, put, thread
-from tests.engines.rtdb import EMULATOR
-from tests.standins.rtdb_server import RtdbServer, missing, rtdb_serving
+from tests.engines.rtdb import EMULATOR, answering
+from tests.standins.rtdb_server import RtdbServer
 
 # As whom to ask: the id of a person, or "service:…".
 As = Callable[[str], Client]
@@ -35,13 +35,8 @@ READABLE = {("threads", "threads"): "user_id", ("messages", "threads"): ""}
 @pytest.fixture(scope="module", params=["rtdb" if os.environ.get(EMULATOR) else "rtdb stand-in"])
 def server() -> Iterator[RtdbServer]:
     """The emulator that the environment names, or the stand-in."""
-    if given := os.environ.get(EMULATOR):
-        yield RtdbServer(given)
-        return
-    if reason := missing():
-        pytest.skip(f"rtdb stand-in: {reason}")
-    with rtdb_serving() as serving:
-        yield serving
+    with answering() as server:
+        yield server
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import firebase_admin
 import pytest
 from firebase_admin import db, exceptions
 
-from tests.engines.rtdb import EMULATOR
-from tests.standins.rtdb_server import RtdbServer, missing, rtdb_serving
+from tests.engines.rtdb import EMULATOR, answering
+from tests.standins.rtdb_server import RtdbServer
 
 References = Callable[..., db.Reference]
 
@@ -25,13 +25,8 @@ References = Callable[..., db.Reference]
 @pytest.fixture(scope="module")
 def server() -> Iterator[RtdbServer]:
     """The emulator that the environment names, or the stand-in."""
-    if given := os.environ.get(EMULATOR):
-        yield RtdbServer(given)
-        return
-    if reason := missing():
-        pytest.skip(f"rtdb stand-in: {reason}")
-    with rtdb_serving() as serving:
-        yield serving
+    with answering() as server:
+        yield server
 
 
 @pytest.fixture
