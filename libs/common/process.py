@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ from libs.common.access.initial_limits import parse_limits
 from libs.common.access.limits import CountedLimits
 from libs.common.access.live_config import LiveConfig
 from libs.common.access.revocation_feed import FollowedRevocations
+from libs.common.background import Background, Work
 from libs.common.caching.answers import Answers
 from libs.common.caching.port import Cache
 from libs.common.clock import Clock
@@ -155,8 +156,7 @@ class Process:
         self.server.add(INTEGRITY_DESCRIPTOR.services_by_name["IntegrityService"], self._integrity)
         self.server.add(MIGRATIONS_DESCRIPTOR.services_by_name["MigrationsService"], self._migrations)
         self.server.add(PERSONAL_DATA_DESCRIPTOR.services_by_name["PersonalDataService"], self._personal_data)
-        self._background: list[Callable[[], Awaitable[None]]] = []
-        self._tasks: list[asyncio.Task[None]] = []
+        self._background = Background()
 
     async def documents(
         self,
@@ -276,9 +276,9 @@ class Process:
         )
         self.background(inbox.run)
 
-    def background(self, work: Callable[[], Awaitable[None]]) -> None:
+    def background(self, work: Work) -> None:
         """Runs `work` from the moment the server serves until the process stops."""
-        self._background.append(work)
+        self._background.add(work)
 
     async def connect(self) -> None:
         """Learns who is out and whose access keys are from the users service, the configuration from operations.
@@ -306,18 +306,14 @@ class Process:
         """
         await self.server.start()
         if works:
-            self._tasks = [asyncio.create_task(_supervised(work)) for work in self._background]
+            self._background.start()
 
     async def stop(self) -> None:
         """Tells streams to resume elsewhere, lets running calls end, then ends the background work."""
         await self.server.stop(self.settings.stop_grace)
         if self._calls is not None:
             await self._calls.tell()
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await self._background.stop()
 
     @property
     def runners(self) -> list[Runner]:
@@ -362,21 +358,3 @@ def _tls(settings: Settings, serves: Collection[str]) -> Tls | None:
     tls = Tls(*files)
     tls.require_naming(serves)
     return tls
-
-
-async def _supervised(work: Callable[[], Awaitable[None]]) -> None:
-    """Background work ends only with its process: a failure is logged and the work begins again."""
-    while True:
-        try:
-            await work()
-            return
-        except* Unavailable as away:
-            _log.warning("background work begins again: %s", _first(away))
-        except* Exception:
-            _log.exception("background work failed and begins again")
-        await asyncio.sleep(1)
-
-
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    error = group.exceptions[0]
-    return _first(error) if isinstance(error, BaseExceptionGroup) else error
