@@ -1,8 +1,7 @@
 """What stands in for MongoDB: SecantusDB, a server of its own over MongoDB's storage engine, with its wire protocol.
 
 `python -m tests.standins.mongodb_server OPTION…` takes the options of `secantusd-py`. As `docs/engines.md` asks for, it
-ends the transactions of who has died after 5 seconds. Where it is known to differ from
-what MongoDB documents:
+ends the transactions of who has died after 5 seconds. Where it is known to differ from what MongoDB documents:
 
 - It refuses `readConcern` in a `bulkWrite` that begins a transaction, where every command may have it. It is mended
   here: what it then does is what a snapshot asks for.
