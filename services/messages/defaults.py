@@ -42,6 +42,17 @@ class Manner:
     system_prompt: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """What a thread or a person has set, and nothing else of them: a message would keep all that it came with. None:
+    they leave it to the next in the order.
+    """
+
+    temperature: float | None = None
+    system_prompt: str | None = None
+    streaming: bool = True
+
+
 class Defaults:
     """Settings of threads and people, remembered for five minutes at most, and asked anew once they have changed.
 
@@ -52,16 +63,16 @@ class Defaults:
     def __init__(
         self, users: UsersServiceAsyncStub, threads: ThreadsServiceAsyncStub, config: LiveConfig, metrics: Metrics
     ) -> None:
-        async def of_person(_: str) -> UserSettings:
-            return await users.GetUserSettings(GetUserSettingsRequest())
+        async def of_person(_: str) -> _Settings:
+            return _of_person(await users.GetUserSettings(GetUserSettingsRequest()))
 
-        async def of_thread(id: str) -> ThreadSettings:
-            return (await threads.GetThread(GetThreadRequest(id=id))).settings
+        async def of_thread(id: str) -> _Settings:
+            return _of_thread((await threads.GetThread(GetThreadRequest(id=id))).settings)
 
-        self._people: Remembered[UserSettings] = Remembered(
+        self._people: Remembered[_Settings] = Remembered(
             of_person, seconds=_FRESH, most=_MOST, lookups=Lookups(metrics, "settings.users")
         )
-        self._threads: Remembered[ThreadSettings] = Remembered(
+        self._threads: Remembered[_Settings] = Remembered(
             of_thread, seconds=_FRESH, most=_MOST, lookups=Lookups(metrics, "settings.threads")
         )
         self._config = config
@@ -92,30 +103,42 @@ class Defaults:
         """
         if temperature is not None and system_prompt:
             return Manner(temperature, system_prompt)
-        thread = await _known(self._threads.get, thread_id) or ThreadSettings()
+        thread = await _known(self._threads.get, thread_id) or _Settings()
         person = await self._of(user_id)
         system = self._config.current.defaults
-        temperatures = (
-            temperature,
-            thread.temperature if thread.HasField("temperature") else None,
-            person.default_temperature if person.HasField("default_temperature") else None,
-        )
-        # A person's that is set to nothing holds: there is none then.
-        persons_prompt = person.system_prompt if person.HasField("system_prompt") else system.system_prompt
         return Manner(
-            next((one for one in temperatures if one is not None), system.temperature),
-            system_prompt or thread.system_prompt or persons_prompt,
+            _first(temperature, thread.temperature, person.temperature, default=system.temperature),
+            _first(system_prompt or None, thread.system_prompt, person.system_prompt, default=system.system_prompt),
         )
 
     async def streams(self, user_id: str) -> bool:
         """Whether the person is told answers token by token; else in one piece."""
         if not self._config.current.features.streaming:
             return False
-        person = await self._of(user_id)
-        return person.streaming_enabled if person.HasField("streaming_enabled") else True
+        return (await self._of(user_id)).streaming
 
-    async def _of(self, user_id: str) -> UserSettings:
-        return await _known(self._people.get, user_id) or UserSettings()
+    async def _of(self, user_id: str) -> _Settings:
+        return await _known(self._people.get, user_id) or _Settings()
+
+
+def _of_person(settings: UserSettings) -> _Settings:
+    return _Settings(
+        temperature=settings.default_temperature if settings.HasField("default_temperature") else None,
+        # One that is set to nothing holds: there is none then.
+        system_prompt=settings.system_prompt if settings.HasField("system_prompt") else None,
+        streaming=settings.streaming_enabled if settings.HasField("streaming_enabled") else True,
+    )
+
+
+def _of_thread(settings: ThreadSettings) -> _Settings:
+    return _Settings(
+        temperature=settings.temperature if settings.HasField("temperature") else None,
+        system_prompt=settings.system_prompt or None,
+    )
+
+
+def _first(*wanted: T | None, default: T) -> T:
+    return next((one for one in wanted if one is not None), default)
 
 
 async def _known(get: Callable[[str], Awaitable[T]], id: str) -> T | None:
