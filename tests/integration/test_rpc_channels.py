@@ -155,6 +155,42 @@ async def test_a_deadline_that_has_passed_ends_the_call() -> None:
         await received(Call(deadline=deadline_in(0)))
 
 
+async def test_who_is_cancelled_hears_of_it_at_once_and_the_call_ends_by_itself() -> None:
+    asked, left, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def answer(request: Any, call: Call) -> Message:
+        asked.set()
+        await left.wait()
+        ended.set()
+        return thread_pb2.Thread()
+
+    async with serving(answer) as served, channels_to(served.target) as channels:
+        asking = asyncio.ensure_future(channels.stub("threads", ThreadsServiceStub).SetGeneratedTitle(TITLE))
+        await asked.wait()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+        left.set()
+
+        await asyncio.wait_for(ended.wait(), 10)
+
+
+async def test_closing_ends_what_is_under_way() -> None:
+    asked = asyncio.Event()
+
+    async def never(request: Any, call: Call) -> Message:
+        asked.set()
+        return await asyncio.Event().wait()  # type: ignore[return-value] # cancelled before it is set
+
+    async with serving(never) as served:
+        async with channels_to(served.target) as channels:
+            asking = asyncio.ensure_future(channels.stub("threads", ThreadsServiceStub).SetGeneratedTitle(TITLE))
+            await asked.wait()
+
+        with pytest.raises((errors.DomainError, asyncio.CancelledError)):
+            await asyncio.wait_for(asking, 10)
+
+
 async def test_the_token_of_a_caller_is_signed_once_until_it_nears_its_end() -> None:
     now = 1_000_000
     signed = []

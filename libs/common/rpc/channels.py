@@ -20,6 +20,7 @@ from libs.common.rpc.targets import open_channel
 from libs.common.rpc.tls import Tls
 from libs.common.settings import address_setting
 from libs.common.telemetry.tracing import Tracing
+from libs.common.under_way import UnderWay
 
 S = TypeVar("S")
 
@@ -68,12 +69,14 @@ class Channels:
         self._clock = clock
         self._issued: dict[tuple[str, bool], tuple[str, int]] = {}
         self._channels: dict[tuple[str, str], aio.Channel] = {}
+        self._under_way = UnderWay()
 
     def stub(self, service: str, stub: Callable[[aio.Channel], S]) -> S:
         """A stub whose methods are called with the request alone and raise domain errors.
 
-        `await stub.GetThread(request)` answers; `stub.PullModel(request)` is an async generator: close it (`aclose`) to
-        cancel the call. RPCs that take a stream are none for services.
+        `await stub.GetThread(request)` answers; who is cancelled meanwhile leaves the call to end by itself.
+        `stub.PullModel(request)` is an async generator: close it (`aclose`) to cancel the call. RPCs that take a stream
+        are none for services.
 
         Raises:
             Precondition: no address is known for `service`; made when a service is wired, this stops its start.
@@ -87,13 +90,14 @@ class Channels:
         if place not in self._channels:
             self._channels[place] = open_channel(addresses, service, self._tls, _OPTIONS)
         # A stub asks its channel for one callable per method, and for nothing else.
-        return stub(cast("aio.Channel", _Outgoing(self._channels[place], self)))
+        return stub(cast("aio.Channel", _Outgoing(self._channels[place], self, self._under_way)))
 
     async def close(self) -> None:
         """Ends the calls under way and closes every channel."""
         for channel in self._channels.values():
             await channel.close()
         self._channels.clear()
+        await self._under_way.ended()
 
     def timeout(self, call: Call) -> float:
         """Seconds that a unary call made for `call` may take."""
@@ -131,14 +135,15 @@ class Channels:
 class _Outgoing:
     """A channel as stubs see it: every callable made of it adds the call's terms and translates errors."""
 
-    def __init__(self, channel: aio.Channel, terms: Channels) -> None:
+    def __init__(self, channel: aio.Channel, terms: Channels, under_way: UnderWay) -> None:
         self._channel = channel
         self._terms = terms
+        self._under_way = under_way
 
     def unary_unary(self, path: str, **codec: Any) -> Callable[[Message], Awaitable[Message]]:
         send: aio.UnaryUnaryMultiCallable[Message, Message] = self._channel.unary_unary(path, **codec)
 
-        async def invoke(request: Message) -> Message:
+        async def ask(request: Message) -> Message:
             call = current_call()
             seconds = self._terms.timeout(call)
             if not seconds:
@@ -148,6 +153,9 @@ class _Outgoing:
                     return await send(request, timeout=seconds, metadata=metadata)
                 except aio.AioRpcError as error:
                     raise from_rpc_error(error) from error
+
+        async def invoke(request: Message) -> Message:
+            return await self._under_way.run(ask(request))
 
         return invoke
 

@@ -24,7 +24,7 @@ from libs.common.store.firestore.reading import whole
 from libs.common.store.firestore.values import Unfit
 from libs.common.store.port import CollectionSpec, M, Put, Query, Search, Stored, Write
 from libs.common.store.rules import check_writes
-from libs.common.store.under_way import UnderWay
+from libs.common.under_way import UnderWay
 
 
 class FirestoreStore:

@@ -35,7 +35,7 @@ from libs.common.store.mongodb.steps import Step, check, check_failed, steps_of
 from libs.common.store.mongodb.turns import Turns
 from libs.common.store.port import CollectionSpec, M, Query, Search, Stored, Write
 from libs.common.store.rules import check_writes
-from libs.common.store.under_way import UnderWay
+from libs.common.under_way import UnderWay
 
 _OPEN_PATIENCE = 600.0  # seconds: the indexes of a large collection may have to be made and filled
 _COMMIT_PATIENCE = 20.0  # seconds, with all its attempts; as long may one wait for its turn

@@ -26,7 +26,7 @@ from libs.common.store.rtdb.reading import Reading
 from libs.common.store.rtdb.rules import service_uid
 from libs.common.store.rtdb.sweeping import Sweeping
 from libs.common.store.rules import check_writes
-from libs.common.store.under_way import UnderWay
+from libs.common.under_way import UnderWay
 
 T = TypeVar("T")
 

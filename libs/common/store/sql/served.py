@@ -12,7 +12,7 @@ from libs.common.store.sql.address import Address
 from libs.common.store.sql.keyed import KeyedTable
 from libs.common.store.sql.plan import Plan
 from libs.common.store.sql.postings import found
-from libs.common.store.under_way import UnderWay
+from libs.common.under_way import UnderWay
 
 _CHUNK = 500  # documents in one statement, at most
 

@@ -1,4 +1,4 @@
-"""What a store has under way, in tasks of its own, and its end."""
+"""Calls that are under way in tasks of their own, and their end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class UnderWay:
     """Calls that go on where their caller is cancelled, who hears of it at once, and no other way.
 
     Drivers swallow cancellations: before Python 3.12 `asyncio.wait_for` does, where what it waits for has just ended.
-    Whoever was to end would then go on for ever.
+    Whoever was to end would then go on for ever. And grpc.aio never frees what it sends for a call that is cancelled.
     """
 
     def __init__(self) -> None:
@@ -42,9 +42,13 @@ class UnderWay:
             self._closing = asyncio.create_task(self._close(let_go))
         await asyncio.shield(self._closing)
 
-    async def _close(self, let_go: Callable[[], Awaitable[None]]) -> None:
+    async def ended(self) -> None:
+        """Returns once nothing is under way any more."""
         while self._tasks:
             await asyncio.wait(self._tasks)
+
+    async def _close(self, let_go: Callable[[], Awaitable[None]]) -> None:
+        await self.ended()
         await let_go()
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
