@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from pydantic import ValidationError
 
+from libs.common.allocator import return_freed_memory
 from libs.common.errors import DomainError
 from libs.common.logs import configure_logging
 from libs.common.opening import open_process
@@ -22,6 +23,7 @@ _log = logging.getLogger(__name__)
 
 def serve(bootstraps: Mapping[str, Bootstrap]) -> None:
     """Serves until SIGTERM or SIGINT; what cannot start says so in one line and exits with 1."""
+    return_freed_memory()
     with failing_in_one_line():
         settings = Settings()
         configure_logging(settings.log_level, settings.log_format)
