@@ -13,7 +13,7 @@ class UnderWay:
     """Calls that go on where their caller is cancelled, who hears of it at once, and no other way.
 
     Drivers swallow cancellations: before Python 3.12 `asyncio.wait_for` does, where what it waits for has just ended.
-    Whoever was to end would then go on for ever. And grpc.aio never frees what it sends for a call that is cancelled.
+    Whoever was to end would then go on for ever.
     """
 
     def __init__(self) -> None:

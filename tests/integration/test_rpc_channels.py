@@ -175,6 +175,24 @@ async def test_who_is_cancelled_hears_of_it_at_once_and_the_call_ends_by_itself(
         await asyncio.wait_for(ended.wait(), 10)
 
 
+async def test_what_takes_longer_is_cancelled_with_its_caller() -> None:
+    asked, cut = asyncio.Event(), asyncio.Event()
+
+    async def never(request: Any, call: Call) -> Message:
+        asked.set()
+        try:
+            return await asyncio.Event().wait()  # type: ignore[return-value] # cancelled before it is set
+        finally:
+            cut.set()
+
+    async with serving(never) as served, channels_to(served.target) as channels:
+        asking = asyncio.ensure_future(channels.stub("threads", ThreadsServiceStub).SetGeneratedTitle(TITLE))
+        await asked.wait()
+        asking.cancel()
+
+        await asyncio.wait_for(cut.wait(), 10)
+
+
 async def test_closing_ends_what_is_under_way() -> None:
     asked = asyncio.Event()
 

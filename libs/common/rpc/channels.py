@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NoReturn, Protocol, TypeVar, cast
@@ -28,6 +29,9 @@ _OPTIONS = (("grpc.http2.bdp_probe", 0),)
 _MAX_TOKENS = 2_000
 # Milliseconds before its expiry from which a token is replaced: longer than a call waits to be served.
 _RENEW_BEFORE = 60_000
+# Seconds that a call has to end by itself once its caller is cancelled: grpc.aio never frees what belongs to one that is
+# cancelled, and most take milliseconds.
+_LEFT_TO_END = 1.0
 
 
 class ServiceTokens(Protocol):
@@ -74,9 +78,9 @@ class Channels:
     def stub(self, service: str, stub: Callable[[aio.Channel], S]) -> S:
         """A stub whose methods are called with the request alone and raise domain errors.
 
-        `await stub.GetThread(request)` answers; who is cancelled meanwhile leaves the call to end by itself.
-        `stub.PullModel(request)` is an async generator: close it (`aclose`) to cancel the call. RPCs that take a stream
-        are none for services.
+        `await stub.GetThread(request)` answers; who is cancelled meanwhile leaves the call a second to end by itself,
+        then it is cancelled. `stub.PullModel(request)` is an async generator: close it (`aclose`) to cancel the call.
+        RPCs that take a stream are none for services.
 
         Raises:
             Precondition: no address is known for `service`; made when a service is wired, this stops its start.
@@ -155,7 +159,12 @@ class _Outgoing:
                     raise from_rpc_error(error) from error
 
         async def invoke(request: Message) -> Message:
-            return await self._under_way.run(ask(request))
+            asking = self._under_way.begin(ask(request))
+            try:
+                return await asyncio.shield(asking)
+            except asyncio.CancelledError:
+                asyncio.get_running_loop().call_later(_LEFT_TO_END, asking.cancel)
+                raise
 
         return invoke
 
