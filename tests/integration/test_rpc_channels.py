@@ -37,8 +37,10 @@ ADA = Caller(user_id="user_ada", is_admin=True)
 async def channels_to(target: str, default_deadline: float = 10.0) -> AsyncIterator[Channels]:
     addresses = {"threads": target, "messages": target}
     channels = Channels(addresses, "operations", TOKENS, default_deadline=default_deadline)
-    yield channels
-    await channels.close()
+    try:
+        yield channels
+    finally:
+        await channels.close()
 
 
 def replica(

@@ -143,9 +143,11 @@ async def serving(
     server.add(MESSAGES, filled(MESSAGES, Messages(stream)))
     await server.start()
     target = server.address
-    async with aio.insecure_channel(target) as channel:
-        yield Served(server, target, channel, ThreadsServiceStub(channel), MessagesServiceStub(channel))
-    await server.stop(0)
+    try:
+        async with aio.insecure_channel(target) as channel:
+            yield Served(server, target, channel, ThreadsServiceStub(channel), MessagesServiceStub(channel))
+    finally:
+        await server.stop(0)
 
 
 def signed_in(user_id: str = "user_ada", *, is_admin: bool = False, more: Metadata = ()) -> Metadata:

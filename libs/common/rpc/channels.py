@@ -29,8 +29,8 @@ _OPTIONS = (("grpc.http2.bdp_probe", 0),)
 _MAX_TOKENS = 2_000
 # Milliseconds before its expiry from which a token is replaced: longer than a call waits to be served.
 _RENEW_BEFORE = 60_000
-# Seconds that a call has to end by itself once its caller is cancelled: grpc.aio never frees what belongs to one that is
-# cancelled, and most take milliseconds.
+# Seconds that a call has to end by itself once its caller is cancelled: most take milliseconds, and grpc.aio never
+# frees what belongs to one that is cancelled.
 _LEFT_TO_END = 1.0
 
 
