@@ -29,9 +29,6 @@ _OPTIONS = (("grpc.http2.bdp_probe", 0),)
 _MAX_TOKENS = 2_000
 # Milliseconds before its expiry from which a token is replaced: longer than a call waits to be served.
 _RENEW_BEFORE = 60_000
-# Seconds that a call has to end by itself once its caller is cancelled: most take milliseconds, and grpc.aio never
-# frees what belongs to one that is cancelled.
-_LEFT_TO_END = 1.0
 
 
 class ServiceTokens(Protocol):
@@ -53,6 +50,7 @@ class Channels:
         tls: Tls | None = None,
         tracing: Tracing | None = None,
         default_deadline: float = 10.0,
+        left_to_end: float = 1.0,
         clock: Clock = wall_clock,
     ) -> None:
         """Args:
@@ -62,6 +60,8 @@ class Channels:
         tls: what is shown to the others and asked of them; None: nothing, in plain text.
         tracing: what makes spans of the calls.
         default_deadline: seconds that a unary call may take where the call being served has no deadline.
+        left_to_end: seconds that a unary call has once its caller is cancelled, until it is cancelled too. Most take
+            milliseconds, and grpc.aio never frees what belongs to one that is cancelled.
         clock: tells when a token must be renewed.
         """
         self._addresses = dict(addresses)
@@ -70,6 +70,7 @@ class Channels:
         self._tls = tls
         self._tracing = tracing
         self._default_deadline = default_deadline
+        self.left_to_end = left_to_end
         self._clock = clock
         self._issued: dict[tuple[str, bool], tuple[str, int]] = {}
         self._channels: dict[tuple[str, str], aio.Channel] = {}
@@ -163,7 +164,7 @@ class _Outgoing:
             try:
                 return await asyncio.shield(asking)
             except asyncio.CancelledError:
-                asyncio.get_running_loop().call_later(_LEFT_TO_END, asking.cancel)
+                asyncio.get_running_loop().call_later(self._terms.left_to_end, asking.cancel)
                 raise
 
         return invoke
